@@ -1,0 +1,1 @@
+//! The driver-free parts of the conformance suite.

@@ -1,0 +1,1 @@
+//! Starts real `mongod` servers for tests and examples.

