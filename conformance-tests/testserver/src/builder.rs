@@ -96,7 +96,7 @@ impl Builder {
         self
     }
 
-    /// Uses this `mongod` instead of looking for one.
+    /// Uses this `mongod`, whatever its version, instead of looking for one.
     pub fn mongod(mut self, program: impl Into<PathBuf>) -> Self {
         self.mongod = Some(program.into());
         self
@@ -174,17 +174,16 @@ impl Builder {
     }
 
     fn find_mongod(&self) -> Result<Mongod> {
-        match &self.mongod {
-            Some(program) if program.is_file() => Ok(Mongod {
-                program: program.clone(),
-                libraries: Vec::new(),
-            }),
-            Some(program) => Err(Error::new(format!(
+        let Some(program) = &self.mongod else {
+            return locate(&Surroundings::of_process(), self.version.as_deref());
+        };
+        if !program.is_file() {
+            return Err(Error::new(format!(
                 "there is no mongod at {}",
                 program.display()
-            ))),
-            None => locate(&Surroundings::of_process(), self.version.as_deref()),
+            )));
         }
+        Ok(Mongod::at(program.clone()))
     }
 
     fn arguments(&self, folder: &Path, tls: Option<&TlsFiles>) -> Result<Vec<String>> {

@@ -16,6 +16,18 @@ pub(crate) struct Mongod {
     pub(crate) libraries: Vec<PathBuf>,
 }
 
+impl Mongod {
+    /// A binary that finds its libraries by itself. Servers run in folders of their own, so a
+    /// relative path is made absolute.
+    pub(crate) fn at(program: PathBuf) -> Self {
+        let program = std::path::absolute(&program).unwrap_or(program);
+        Self {
+            program,
+            libraries: Vec::new(),
+        }
+    }
+}
+
 /// What the search reads from its surroundings, so that tests can give others.
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
@@ -64,19 +76,13 @@ pub(crate) fn locate(around: &Surroundings, version: Option<&str>) -> Result<Mon
             )));
         }
         if is_wanted(&program, version) {
-            return Ok(Mongod {
-                program,
-                libraries: Vec::new(),
-            });
+            return Ok(Mongod::at(program));
         }
     }
     if let Some(program) = around.path.as_deref().and_then(on_path)
         && is_wanted(&program, version)
     {
-        return Ok(Mongod {
-            program,
-            libraries: Vec::new(),
-        });
+        return Ok(Mongod::at(program));
     }
     let wanted = version.unwrap_or(DEFAULT_VERSION);
     cached_or_obtained(around, wanted).map_err(|error| missing(around, version, &error))

@@ -21,6 +21,7 @@ const CURL_STUB: &str = include_str!("curl_stub.c");
 const CURL_SYMBOLS: &str = "CURL_OPENSSL_3 { global: curl_*; local: *; };\n";
 const OPENSSL_FOLDER: &str = "openssl-1.1";
 const CURL_FOLDER: &str = "curl-stub";
+const WORKSHOP_PREFIX: &str = "installing-";
 
 /// The release, if the cache folder has it with all its libraries.
 pub(crate) fn cached(cache: &Path, release: &Release) -> Option<Mongod> {
@@ -91,9 +92,19 @@ struct Workshop<'a> {
 }
 
 impl<'a> Workshop<'a> {
+    /// Needs the lock, since it removes what an installation that was killed has left.
     fn open(cache: &Path, python: &'a Path) -> Result<Self> {
+        for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
+            if entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with(WORKSHOP_PREFIX)
+            {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
         let folder = tempfile::Builder::new()
-            .prefix("install-")
+            .prefix(WORKSHOP_PREFIX)
             .tempdir_in(cache)
             .map_err(|error| Error::file("cannot create a folder in", cache, error))?;
         Ok(Self { folder, python })
