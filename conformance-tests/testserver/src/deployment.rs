@@ -54,8 +54,8 @@ impl Deployment {
         Builder::new(None)
     }
 
-    /// A replica set of this many members with data; the first becomes primary at the beginning
-    /// (usually, when there is access control).
+    /// A replica set of this many members with data. The first is primary at the beginning, unless
+    /// there is access control or [`Builder::priorities`] say otherwise.
     pub fn replica_set(members: usize) -> Builder {
         Builder::new(Some(ReplicaSetPlan::new(members.max(1))))
     }
@@ -261,21 +261,26 @@ impl Deployment {
         if let Some(set) = &self.set {
             let initiate = doc! { "replSetInitiate": set.config(&self.hosts()) };
             first.run_admin_command(&initiate)?;
-            self.elect_first()?;
+            self.elect_first(set)?;
             self.wait_until_ready()?;
         }
         self.create_root()
     }
 
-    /// Asks the first member to stand for election until there is a primary, which saves waiting
-    /// for the election timeout. With access control the request is refused and time decides.
-    fn elect_first(&self) -> Result<()> {
+    /// Asks the first member to stand for election until it is primary, which also saves waiting
+    /// for the election timeout. With access control the request is refused and time decides; with
+    /// priorities, the members would fight over it.
+    fn elect_first(&self, set: &ReplicaSetPlan) -> Result<()> {
+        let insists = self.credentials.is_none() && set.has_equal_members();
         let deadline = Instant::now() + self.launch.timeout;
-        while self.primary_index().is_none() {
+        loop {
+            let primary = self.primary_index();
+            if primary == Some(0) || (primary.is_some() && !insists) {
+                return Ok(());
+            }
             let _ = self.run_admin_command(0, &doc! { "replSetStepUp": 1 });
             self.pause_until(deadline, "no member became primary")?;
         }
-        Ok(())
     }
 
     /// Creates the root user under the localhost exception, on all members with data.

@@ -35,6 +35,11 @@ impl ReplicaSetPlan {
         self.data_members + self.arbiters
     }
 
+    /// Whether the first member is as good a primary as any.
+    pub(crate) fn has_equal_members(&self) -> bool {
+        self.priorities.is_empty() && self.hidden < self.data_members
+    }
+
     /// The argument of `replSetInitiate`.
     pub(crate) fn config(&self, addresses: &[String]) -> Document {
         let members: Vec<_> = addresses
