@@ -1,5 +1,6 @@
 //! The spec suites: which one a file belongs to, and who expands it into cases.
 
+mod bson_corpus;
 mod recognise;
 
 use std::collections::HashMap;
@@ -69,7 +70,7 @@ fn runner(suite: Suite) -> Runner {
             Runner::Missing
         }
         Suite::Cmap => Runner::Missing,
-        Suite::BsonCorpus => Runner::Missing,
+        Suite::BsonCorpus => Runner::Runs(bson_corpus::cases),
         Suite::BsonBinaryVector => {
             Runner::NotYet("the binary vector runner is not part of this release")
         }
