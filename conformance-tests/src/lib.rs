@@ -6,8 +6,10 @@
 //! compiled against both drivers: [`behaviour`] runs them on real servers, [`ledger`] compares
 //! what the two drivers did.
 
+pub mod behaviour;
 pub mod case;
 pub mod deployments;
+pub mod ledger;
 pub mod skips;
 pub mod spec_files;
 pub mod suites;
