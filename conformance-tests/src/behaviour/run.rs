@@ -44,7 +44,8 @@ pub fn run(flavor: Flavor, cases: &[BehaviourCase], ledgers: &Path) -> ExitCode 
     });
     let conclusion = libtest_mimic::run(&arguments, trials(cases, &shared));
     shared.deployments.stop_all();
-    let is_whole = arguments.filter.is_none()
+    let is_whole = !cases.is_empty()
+        && arguments.filter.is_none()
         && arguments.skip.is_empty()
         && !arguments.ignored
         && !arguments.list;
