@@ -1,0 +1,1 @@
+//! Operations as data: what to do, with which options.

@@ -1,0 +1,124 @@
+//! The moment at which a wait ends, and why.
+
+use std::{
+    fmt,
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    clock,
+    error::{Error, Result},
+};
+
+/// The option that set a [`Deadline`]; it is named in the error when the deadline passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// `serverSelectionTimeoutMS`.
+    ServerSelection,
+    /// `connectTimeoutMS`.
+    Connect,
+    /// `waitQueueTimeoutMS`.
+    WaitQueue,
+    /// `socketTimeoutMS`.
+    Socket,
+    /// Nothing ends the wait.
+    Never,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ServerSelection => "serverSelectionTimeoutMS",
+            Self::Connect => "connectTimeoutMS",
+            Self::WaitQueue => "waitQueueTimeoutMS",
+            Self::Socket => "socketTimeoutMS",
+            Self::Never => "no limit",
+        })
+    }
+}
+
+/// The moment at which a wait ends, with the limit and the option it came from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    at: Option<Instant>,
+    limit: Duration,
+    cause: Cause,
+}
+
+impl Deadline {
+    /// A deadline that never passes.
+    pub(crate) const NEVER: Self = Self {
+        at: None,
+        limit: Duration::ZERO,
+        cause: Cause::Never,
+    };
+
+    /// A deadline `limit` from now. A limit too far away to represent never passes.
+    pub(crate) fn after(limit: Duration, cause: Cause) -> Self {
+        match clock::now().checked_add(limit) {
+            Some(at) => Self {
+                at: Some(at),
+                limit,
+                cause,
+            },
+            None => Self::NEVER,
+        }
+    }
+
+    /// Like [`Deadline::after`]; `None` never passes.
+    pub(crate) fn after_optional(limit: Option<Duration>, cause: Cause) -> Self {
+        limit.map_or(Self::NEVER, |limit| Self::after(limit, cause))
+    }
+
+    /// The deadline that passes first.
+    pub(crate) fn or_earlier(self, other: Self) -> Self {
+        match (self.at, other.at) {
+            (Some(a), Some(b)) if b < a => other,
+            (None, Some(_)) => other,
+            _ => self,
+        }
+    }
+
+    /// Whether the deadline has passed.
+    pub(crate) fn has_passed(&self) -> bool {
+        self.at.is_some_and(|at| at <= clock::now())
+    }
+
+    /// The instant at which the deadline passes; `None` when it never does.
+    pub(crate) fn instant(&self) -> Option<Instant> {
+        self.at
+    }
+
+    /// The limit that was set.
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// The option that set the deadline.
+    pub(crate) fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// Awaits `future` until the deadline passes.
+    ///
+    /// # Errors
+    /// A timeout error that says what was awaited and which limit ended the wait.
+    pub(crate) async fn bound<F: Future>(&self, what: &str, future: F) -> Result<F::Output> {
+        let Some(at) = self.at else {
+            return Ok(future.await);
+        };
+        match tokio::time::timeout_at(at.into(), future).await {
+            Ok(output) => Ok(output),
+            Err(_) => Err(self.error(what)),
+        }
+    }
+
+    /// The error for a wait for `what` that this deadline ended.
+    pub(crate) fn error(&self, what: &str) -> Error {
+        Error::timeout(format!(
+            "{what} timed out after {:?} ({})",
+            self.limit, self.cause
+        ))
+    }
+}

@@ -1,0 +1,97 @@
+//! The server's error codes that the driver acts on, and the groups the specifications put them in.
+
+use bson::RawDocument;
+
+use super::{Error, ErrorKind, WriteFailure};
+
+pub(crate) const MAX_TIME_MS_EXPIRED: i32 = 50;
+
+/// The code of a server that never learnt this command.
+pub(crate) const COMMAND_NOT_FOUND: i32 = 59;
+
+/// "Not writable primary" errors of the server discovery and monitoring specification.
+const NOT_WRITABLE_PRIMARY: [i32; 3] = [10107, 13435, 10058];
+/// "Node is recovering" errors of the server discovery and monitoring specification.
+const NODE_IS_RECOVERING: [i32; 5] = [11600, 11602, 13436, 189, 91];
+/// The subset of the above that says that the server shuts down.
+const NODE_IS_SHUTTING_DOWN: [i32; 2] = [11600, 91];
+
+/// Errors after which a read may be tried again (retryable reads specification); those after
+/// which a write may be are the same without `ReadConcernMajorityNotAvailableYet` (134).
+const RETRYABLE: [i32; 13] = [
+    6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436,
+];
+const READ_CONCERN_MAJORITY_NOT_AVAILABLE_YET: i32 = 134;
+
+/// The codes that a unique index's refusal has had over the server's life.
+pub(crate) fn is_duplicate_key(code: i32) -> bool {
+    matches!(code, 11000 | 11001 | 12582)
+}
+
+pub(crate) fn is_retryable_read(code: i32) -> bool {
+    RETRYABLE.contains(&code)
+}
+
+pub(crate) fn is_retryable_write(code: i32) -> bool {
+    code != READ_CONCERN_MAJORITY_NOT_AVAILABLE_YET && RETRYABLE.contains(&code)
+}
+
+/// How an error code or message says that a server changed its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateChange {
+    /// The server is no longer the primary.
+    NotWritablePrimary,
+    /// The server is recovering.
+    Recovering,
+    /// The server is shutting down.
+    ShuttingDown,
+}
+
+impl StateChange {
+    /// The state change that a code says, or, for servers that give no code, a message.
+    pub fn of(code: Option<i32>, message: &str) -> Option<Self> {
+        match code.filter(|code| *code != 0) {
+            Some(code) if NODE_IS_SHUTTING_DOWN.contains(&code) => Some(Self::ShuttingDown),
+            Some(code) if NODE_IS_RECOVERING.contains(&code) => Some(Self::Recovering),
+            Some(code) if NOT_WRITABLE_PRIMARY.contains(&code) => Some(Self::NotWritablePrimary),
+            Some(_) => None,
+            None if message.contains("node is recovering")
+                || message.contains("not master or secondary") =>
+            {
+                Some(Self::Recovering)
+            }
+            None if message.contains("not master") => Some(Self::NotWritablePrimary),
+            None => None,
+        }
+    }
+}
+
+impl Error {
+    /// The state change that this error tells of, as the server discovery and monitoring
+    /// specification defines it: a command's error or a write concern error, never a write error.
+    pub(crate) fn state_change(&self) -> Option<StateChange> {
+        match &*self.kind {
+            ErrorKind::Command(error) => StateChange::of(Some(error.code), &error.message),
+            ErrorKind::Write(WriteFailure::WriteConcernError(error)) => {
+                StateChange::of(Some(error.code), &error.message)
+            }
+            ErrorKind::InsertMany(error) => {
+                let concern = error.write_concern_error.as_ref()?;
+                StateChange::of(Some(concern.code), &concern.message)
+            }
+            _ => None,
+        }
+    }
+
+    /// Adds the labels that stand in a reply's `errorLabels`.
+    pub(crate) fn with_labels_of(mut self, reply: &RawDocument) -> Self {
+        if let Ok(labels) = reply.get_array("errorLabels") {
+            for label in labels.into_iter().flatten() {
+                if let Some(label) = label.as_str() {
+                    self.add_label(label);
+                }
+            }
+        }
+        self
+    }
+}

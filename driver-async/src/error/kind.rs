@@ -1,0 +1,160 @@
+//! The kinds of error, split by who must act.
+
+use std::{any::Any, convert::Infallible, io, sync::Arc};
+
+use super::{CommandError, Error, InsertManyError, WriteFailure};
+
+/// What went wrong, split by who must act.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The caller gave an argument, option or connection string that cannot be used.
+    #[error("{message}")]
+    #[non_exhaustive]
+    InvalidArgument {
+        /// What is wrong, and what to write instead.
+        message: String,
+    },
+
+    /// The caller's TLS options cannot be used.
+    #[error("invalid TLS configuration: {message}")]
+    #[non_exhaustive]
+    InvalidTlsConfig {
+        /// What is wrong, and what to change.
+        message: String,
+    },
+
+    /// A value could not be turned into BSON, or BSON could not be turned into a value.
+    #[error("bson: {0}")]
+    Bson(#[source] bson::error::Error),
+
+    /// The client was shut down.
+    #[error("the client has been shut down")]
+    Shutdown,
+
+    /// The server did not accept the credential, or the exchange failed.
+    #[error("authentication failed: {message}")]
+    #[non_exhaustive]
+    Authentication {
+        /// What happened, without any secret.
+        message: String,
+    },
+
+    /// No suitable server was found in time.
+    #[error("{message}")]
+    #[non_exhaustive]
+    ServerSelection {
+        /// What was wanted, what is there, and each server's last error.
+        message: String,
+    },
+
+    /// A limit of time passed.
+    #[error("{message}")]
+    #[non_exhaustive]
+    Timeout {
+        /// What was awaited, and which limit passed.
+        message: String,
+    },
+
+    /// The connection failed, or could not be made.
+    #[error("{0}")]
+    Io(#[source] Arc<io::Error>),
+
+    /// A host name could not be resolved.
+    #[error("{message}")]
+    #[non_exhaustive]
+    DnsResolve {
+        /// The host name and the resolver's answer.
+        message: String,
+    },
+
+    /// The connection pool was cleared because its server failed.
+    #[error("{message}")]
+    #[non_exhaustive]
+    ConnectionPoolCleared {
+        /// Which pool, and why.
+        message: String,
+    },
+
+    /// The deployment does not support sessions.
+    #[error("the deployment does not support sessions")]
+    SessionsNotSupported,
+
+    /// The server is too old or too new for this driver.
+    #[error("{message}")]
+    #[non_exhaustive]
+    IncompatibleServer {
+        /// The server and both sides' versions.
+        message: String,
+    },
+
+    /// The server refused a command.
+    #[error("{0}")]
+    Command(CommandError),
+
+    /// The server refused a write.
+    #[error("{0}")]
+    Write(WriteFailure),
+
+    /// The server refused some of many inserts.
+    #[error("{0}")]
+    InsertMany(InsertManyError),
+
+    /// A transaction was used in a way that cannot work.
+    #[error("{message}")]
+    #[non_exhaustive]
+    Transaction {
+        /// What is wrong, and what to do instead.
+        message: String,
+    },
+
+    /// The peer sent something that the protocol does not allow.
+    #[error("the server's reply is invalid: {message}")]
+    #[non_exhaustive]
+    InvalidResponse {
+        /// What is wrong with it.
+        message: String,
+    },
+
+    /// A fault in this driver.
+    #[error("internal error: {message}")]
+    #[non_exhaustive]
+    Internal {
+        /// What happened.
+        message: String,
+    },
+
+    /// An error of the caller's own kind; see [`Error::custom`].
+    #[error("a custom error")]
+    Custom(Arc<dyn Any + Send + Sync>),
+}
+
+impl From<bson::error::Error> for ErrorKind {
+    fn from(error: bson::error::Error) -> Self {
+        Self::Bson(error)
+    }
+}
+
+impl From<io::Error> for ErrorKind {
+    fn from(error: io::Error) -> Self {
+        Self::Io(Arc::new(error))
+    }
+}
+
+impl From<io::ErrorKind> for ErrorKind {
+    fn from(kind: io::ErrorKind) -> Self {
+        io::Error::from(kind).into()
+    }
+}
+
+impl From<Infallible> for ErrorKind {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl From<&Error> for ErrorKind {
+    fn from(error: &Error) -> Self {
+        (*error.kind).clone()
+    }
+}

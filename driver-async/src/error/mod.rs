@@ -1,0 +1,319 @@
+//! The one error type of the driver.
+
+mod codes;
+mod kind;
+mod server;
+
+use std::{any::Any, collections::HashSet, error::Error as StdError, fmt, sync::Arc};
+
+use bson::{RawDocument, RawDocumentBuf};
+
+pub use kind::ErrorKind;
+pub use server::{
+    CommandError, IndexedWriteError, InsertManyError, WriteConcernError, WriteError, WriteFailure,
+};
+
+use crate::address::ServerAddress;
+
+/// The label of an error after which a write may be tried again.
+pub const RETRYABLE_WRITE_ERROR: &str = "RetryableWriteError";
+/// The label of an error after which a whole transaction may be tried again.
+pub const TRANSIENT_TRANSACTION_ERROR: &str = "TransientTransactionError";
+/// The label of an error after which it is unknown whether a transaction was committed.
+pub const UNKNOWN_TRANSACTION_COMMIT_RESULT: &str = "UnknownTransactionCommitResult";
+/// The label of an error from a server or connection that is overloaded.
+pub const SYSTEM_OVERLOADED_ERROR: &str = "SystemOverloadedError";
+/// The label of an error after which any command may be tried again.
+pub const RETRYABLE_ERROR: &str = "RetryableError";
+/// The label of a failed write attempt that changed nothing.
+pub const NO_WRITES_PERFORMED: &str = "NoWritesPerformed";
+
+/// A result whose error is [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, and where.
+///
+/// The kind says who must act and can be matched on as `*error.kind`. The predicates answer the
+/// questions that programs ask most often.
+///
+/// The text of an error never holds a password or the content of a document. The server's whole
+/// reply is at hand in [`Error::server_response`].
+///
+/// ```
+/// use motorcade::error::{Error, ErrorKind, WriteFailure};
+///
+/// fn explain(error: &Error) -> String {
+///     match *error.kind {
+///         ErrorKind::Write(WriteFailure::WriteError(ref write)) if error.is_duplicate_key() => {
+///             format!("already there: {}", write.message)
+///         }
+///         _ => error.to_string(),
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Error {
+    /// What went wrong.
+    pub kind: Box<ErrorKind>,
+    context: Option<Box<Context>>,
+}
+
+#[derive(Clone, Default)]
+struct Context {
+    labels: HashSet<String>,
+    address: Option<ServerAddress>,
+    command: Option<String>,
+    server_response: Option<RawDocumentBuf>,
+    source: Option<Error>,
+}
+
+impl fmt::Debug for Context {
+    // The reply may hold users' documents, so it is left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("labels", &self.labels)
+            .field("address", &self.address)
+            .field("command", &self.command)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Error {
+    /// An error of the caller's own kind, for use in callbacks.
+    pub fn custom(value: impl Any + Send + Sync) -> Self {
+        ErrorKind::Custom(Arc::new(value)).into()
+    }
+
+    /// The value given to [`Error::custom`], when it is of type `E`.
+    #[doc(alias = "downcast")]
+    pub fn get_custom<E: Any>(&self) -> Option<&E> {
+        match &*self.kind {
+            ErrorKind::Custom(value) => value.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// The server's code for this error: of a command, write or write concern error, or of the
+    /// first write error of many.
+    pub fn code(&self) -> Option<i32> {
+        match &*self.kind {
+            ErrorKind::Command(error) => Some(error.code),
+            ErrorKind::Write(WriteFailure::WriteError(error)) => Some(error.code),
+            ErrorKind::Write(WriteFailure::WriteConcernError(error)) => Some(error.code),
+            ErrorKind::InsertMany(error) => {
+                let first = error
+                    .write_errors
+                    .as_ref()
+                    .and_then(|errors| errors.first());
+                first
+                    .map(|error| error.code)
+                    .or_else(|| error.write_concern_error.as_ref().map(|error| error.code))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a unique index refused a write.
+    pub fn is_duplicate_key(&self) -> bool {
+        match &*self.kind {
+            ErrorKind::InsertMany(error) => error
+                .write_errors
+                .as_ref()
+                .is_some_and(|errors| errors.iter().any(|e| codes::is_duplicate_key(e.code))),
+            _ => self.code().is_some_and(codes::is_duplicate_key),
+        }
+    }
+
+    /// Whether a limit of time ended the operation, on either side.
+    pub fn is_timeout(&self) -> bool {
+        match &*self.kind {
+            ErrorKind::Timeout { .. } | ErrorKind::ServerSelection { .. } => true,
+            ErrorKind::Io(error) => error.kind() == std::io::ErrorKind::TimedOut,
+            _ => self.code() == Some(codes::MAX_TIME_MS_EXPIRED),
+        }
+    }
+
+    /// Whether the connection to a server failed.
+    pub fn is_network(&self) -> bool {
+        matches!(
+            &*self.kind,
+            ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. }
+        )
+    }
+
+    /// The labels that the server or the driver gave this error.
+    pub fn labels(&self) -> &HashSet<String> {
+        static NONE: std::sync::LazyLock<HashSet<String>> = std::sync::LazyLock::new(HashSet::new);
+        self.context
+            .as_ref()
+            .map_or(&NONE, |context| &context.labels)
+    }
+
+    /// Whether the error has this label, such as [`RETRYABLE_WRITE_ERROR`].
+    pub fn contains_label(&self, label: impl AsRef<str>) -> bool {
+        self.context
+            .as_ref()
+            .is_some_and(|context| context.labels.contains(label.as_ref()))
+    }
+
+    /// The server's whole reply, when one led to this error.
+    pub fn server_response(&self) -> Option<&RawDocument> {
+        self.context.as_ref()?.server_response.as_deref()
+    }
+
+    /// The server that the error came from or was about.
+    pub fn address(&self) -> Option<&ServerAddress> {
+        self.context.as_ref()?.address.as_ref()
+    }
+
+    pub(crate) fn invalid_argument(message: impl Into<String>) -> Self {
+        ErrorKind::InvalidArgument {
+            message: message.into(),
+        }
+        .into()
+    }
+
+    pub(crate) fn invalid_response(message: impl Into<String>) -> Self {
+        ErrorKind::InvalidResponse {
+            message: message.into(),
+        }
+        .into()
+    }
+
+    pub(crate) fn authentication(message: impl Into<String>) -> Self {
+        ErrorKind::Authentication {
+            message: message.into(),
+        }
+        .into()
+    }
+
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        ErrorKind::Internal {
+            message: message.into(),
+        }
+        .into()
+    }
+
+    pub(crate) fn timeout(message: impl Into<String>) -> Self {
+        ErrorKind::Timeout {
+            message: message.into(),
+        }
+        .into()
+    }
+
+    pub(crate) fn shutdown() -> Self {
+        ErrorKind::Shutdown.into()
+    }
+
+    pub(crate) fn with_label(mut self, label: impl Into<String>) -> Self {
+        self.add_label(label);
+        self
+    }
+
+    pub(crate) fn add_label(&mut self, label: impl Into<String>) {
+        self.context_mut().labels.insert(label.into());
+    }
+
+    /// Names the server, unless a layer below has done so.
+    pub(crate) fn with_address(mut self, address: &ServerAddress) -> Self {
+        self.context_mut()
+            .address
+            .get_or_insert_with(|| address.clone());
+        self
+    }
+
+    pub(crate) fn with_command(mut self, name: &str) -> Self {
+        self.context_mut()
+            .command
+            .get_or_insert_with(|| name.to_owned());
+        self
+    }
+
+    pub(crate) fn with_server_response(mut self, reply: &RawDocument) -> Self {
+        self.context_mut().server_response = Some(reply.to_owned());
+        self
+    }
+
+    pub(crate) fn with_source(mut self, source: Self) -> Self {
+        self.context_mut().source = Some(source);
+        self
+    }
+
+    fn context_mut(&mut self) -> &mut Context {
+        self.context.get_or_insert_default()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(context) = &self.context {
+            if let Some(address) = &context.address {
+                write!(f, "{address}: ")?;
+            }
+            if let Some(command) = &context.command {
+                write!(f, "{command}: ")?;
+            }
+        }
+        self.kind.fmt(f)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        if let Some(source) = self
+            .context
+            .as_ref()
+            .and_then(|context| context.source.as_ref())
+        {
+            return Some(source);
+        }
+        self.kind.source()
+    }
+}
+
+impl<E> From<E> for Error
+where
+    ErrorKind: From<E>,
+{
+    fn from(value: E) -> Self {
+        Self {
+            kind: Box::new(ErrorKind::from(value)),
+            context: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_two_words_and_crosses_threads() {
+        fn crosses<T: Send + Sync + Clone + 'static>() {}
+        crosses::<Error>();
+        assert_eq!(size_of::<Error>(), 2 * size_of::<usize>());
+    }
+
+    #[test]
+    fn the_text_starts_with_the_server_and_the_command() {
+        let io = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        let error = Error::from(io)
+            .with_command("find")
+            .with_address(&ServerAddress::default());
+        assert!(error.is_network());
+        assert!(
+            error.to_string().starts_with("localhost:27017: find: "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn debug_output_leaves_the_reply_out() {
+        let reply = bson::rawdoc! { "ok": 0, "secret": "hunter2" };
+        let error = Error::internal("x").with_server_response(&reply);
+        assert!(!format!("{error:?}").contains("hunter2"));
+        assert_eq!(error.server_response(), Some(&*reply));
+    }
+}

@@ -1,0 +1,1 @@
+//! The events of a connection pool, as the CMAP specification defines them.

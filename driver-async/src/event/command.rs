@@ -1,0 +1,1 @@
+//! The events of commands, as the command monitoring specification defines them.

@@ -1,0 +1,1 @@
+//! The events of discovery and monitoring, as the SDAM monitoring specification defines them.

@@ -1,0 +1,1 @@
+//! The seam through which `motorcade-sync` and the conformance suite reach inside.

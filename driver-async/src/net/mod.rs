@@ -1,0 +1,1 @@
+//! One socket: names, streams and encryption.

@@ -1,0 +1,1 @@
+//! One file a command: how it is written and how its reply is read.

@@ -1,0 +1,1 @@
+//! The conversations that prove who the client is.

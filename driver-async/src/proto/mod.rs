@@ -1,0 +1,8 @@
+//! What the driver decides: pure code that never waits and never reads a clock.
+
+pub mod auth;
+pub mod hello;
+pub mod pool_state;
+pub mod selection;
+pub mod topology;
+pub mod wire;

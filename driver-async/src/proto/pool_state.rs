@@ -1,0 +1,1 @@
+//! The accounting of one server's connection pool.

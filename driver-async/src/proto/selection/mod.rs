@@ -1,0 +1,1 @@
+//! Choosing the server of an operation.

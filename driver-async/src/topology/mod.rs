@@ -1,0 +1,1 @@
+//! The deployment as it is now, and the tasks that watch it.
