@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use motorcade_testserver as testserver;
+
 /// The shape of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeploymentKind {
@@ -11,6 +13,8 @@ pub enum DeploymentKind {
     /// A replica set of three members.
     ReplicaSet,
 }
+
+const MEMBERS: usize = 3;
 
 impl DeploymentKind {
     /// The name that case names start with.
@@ -27,6 +31,7 @@ impl DeploymentKind {
 pub struct Running {
     kind: DeploymentKind,
     uri: String,
+    servers: Option<testserver::Deployment>,
 }
 
 impl Running {
@@ -38,6 +43,11 @@ impl Running {
     /// The connection string that reaches every member.
     pub fn uri(&self) -> &str {
         &self.uri
+    }
+
+    /// The servers, to look at or to disturb; none when somebody else started them.
+    pub fn servers(&self) -> Option<&testserver::Deployment> {
+        self.servers.as_ref()
     }
 }
 
@@ -116,6 +126,7 @@ impl Deployments {
             Source::At(uri) if self.preferred == kind => Running {
                 kind,
                 uri: uri.clone(),
+                servers: None,
             },
             Source::At(_) => {
                 let given = self.preferred.name();
@@ -153,10 +164,16 @@ impl Deployments {
 }
 
 fn start(kind: DeploymentKind) -> Result<Running, String> {
-    Err(format!(
-        "this build cannot start a {} deployment: give one with --uri",
-        kind.name()
-    ))
+    let builder = match kind {
+        DeploymentKind::Standalone => testserver::Deployment::standalone(),
+        DeploymentKind::ReplicaSet => testserver::Deployment::replica_set(MEMBERS),
+    };
+    let servers = builder.start().map_err(|error| error.to_string())?;
+    Ok(Running {
+        kind,
+        uri: servers.uri(),
+        servers: Some(servers),
+    })
 }
 
 impl fmt::Debug for Deployments {

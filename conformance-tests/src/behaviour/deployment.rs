@@ -48,8 +48,10 @@ impl Deployment {
     }
 
     /// The servers themselves, for cases that disturb them or look at them from outside.
-    pub fn servers(&self) -> &Running {
-        &self.running
+    pub fn servers(&self) -> &motorcade_testserver::Deployment {
+        self.running
+            .servers()
+            .expect("behaviours run on servers that this run has started")
     }
 
     /// A database for this case alone; empty when the case starts on a fresh deployment.

@@ -15,7 +15,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use super::lanes::Lanes;
 use super::{Access, BehaviourCase, Deployment};
 use crate::case::{Flavor, panic_text};
-use crate::deployments::{DeploymentKind, Deployments};
+use crate::deployments::{DeploymentKind, Deployments, Running};
 use crate::ledger::{self, Ending, Entry, Ledger};
 
 const KINDS: [DeploymentKind; 2] = [DeploymentKind::Standalone, DeploymentKind::ReplicaSet];
@@ -90,9 +90,17 @@ impl Shared {
         let running = self.deployments.of_kind(kind)?;
         let label = format!("{}_{}_{}", self.flavor.name(), case.id, case.name);
         let label = label.chars().take(DATABASE_NAME_LENGTH).collect();
-        let deployment = Deployment::new(running, label);
-        let result = catch_unwind(AssertUnwindSafe(|| (case.run)(&deployment)));
-        let ending = if result.is_ok() {
+        let deployment = Deployment::new(Arc::clone(&running), label);
+        let outcome = catch_unwind(AssertUnwindSafe(|| (case.run)(&deployment)))
+            .map_err(|payload| panic_text(&*payload))
+            .and_then(|()| {
+                if case.access == Access::Disturbs {
+                    heal(&running)
+                } else {
+                    Ok(())
+                }
+            });
+        let ending = if outcome.is_ok() {
             Ending::Passed
         } else {
             Ending::Failed
@@ -105,13 +113,24 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push((name, entry));
-        result.map_err(|payload| {
+        if outcome.is_err() {
+            if let Some(servers) = running.servers() {
+                servers.keep_logs();
+            }
             if case.access == Access::Disturbs {
                 self.deployments.discard(kind);
             }
-            panic_text(&*payload).into()
-        })
+        }
+        Ok(outcome?)
     }
+}
+
+/// Waits until a disturbed deployment is whole again, for the next case's sake.
+fn heal(running: &Running) -> Result<(), String> {
+    let healed = running
+        .servers()
+        .map_or(Ok(()), |servers| servers.wait_until_ready());
+    healed.map_err(|error| format!("left the deployment disturbed: {error}"))
 }
 
 /// Writes this run's ledger and compares; the comparison is a test of its own in the output.
