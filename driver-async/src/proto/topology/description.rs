@@ -1,6 +1,11 @@
 //! What the driver knows of the whole deployment.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use bson::oid::ObjectId;
 use serde::{Deserialize, Serialize};
@@ -29,7 +34,7 @@ pub enum TopologyType {
 /// What the driver knows of the whole deployment at one moment.
 ///
 /// It is never changed once published; every change makes a new one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct TopologyDescription {
     /// What the deployment is.
@@ -46,4 +51,136 @@ pub struct TopologyDescription {
     pub(crate) logical_session_timeout: Option<Duration>,
     /// Each server by its address.
     pub(crate) servers: BTreeMap<ServerAddress, Arc<ServerDescription>>,
+    /// How many servers the client was told of at first: a standalone among several is removed.
+    pub(crate) seed_count: usize,
+}
+
+/// What the client was told of the deployment: its connection string, in the terms of discovery.
+#[derive(Clone, Debug, Default)]
+pub struct TopologySeed {
+    /// The servers to ask first.
+    pub addresses: Vec<ServerAddress>,
+    /// `replicaSet`.
+    pub set_name: Option<String>,
+    /// `directConnection`.
+    pub direct_connection: Option<bool>,
+    /// `loadBalanced`.
+    pub load_balanced: bool,
+}
+
+impl TopologyDescription {
+    /// What is known before the first check ("Initial TopologyDescription" section).
+    pub fn new(seed: &TopologySeed) -> Self {
+        let topology_type = if seed.load_balanced {
+            TopologyType::LoadBalanced
+        } else if seed.direct_connection == Some(true) {
+            TopologyType::Single
+        } else if seed.set_name.is_some() {
+            TopologyType::ReplicaSetNoPrimary
+        } else {
+            TopologyType::Unknown
+        };
+        let servers: BTreeMap<_, _> = seed
+            .addresses
+            .iter()
+            .map(|address| {
+                let server = ServerDescription::unknown(address.clone());
+                (address.clone(), Arc::new(server))
+            })
+            .collect();
+        Self {
+            topology_type,
+            set_name: seed.set_name.clone(),
+            seed_count: servers.len(),
+            servers,
+            ..Self::default()
+        }
+    }
+
+    /// What the deployment is.
+    pub fn topology_type(&self) -> TopologyType {
+        self.topology_type
+    }
+
+    /// The replica set's name, as asked for or as learnt.
+    pub fn set_name(&self) -> Option<&String> {
+        self.set_name.as_ref()
+    }
+
+    /// The highest version of the set's configuration that a primary has told.
+    pub fn max_set_version(&self) -> Option<i32> {
+        self.max_set_version
+    }
+
+    /// The latest election that a primary has told.
+    pub fn max_election_id(&self) -> Option<ObjectId> {
+        self.max_election_id
+    }
+
+    /// Why no server of this deployment can be used with this driver.
+    pub fn compatibility_error(&self) -> Option<&String> {
+        self.compatibility_error.as_ref()
+    }
+
+    /// How long an unused session lives: the least of the data-bearing servers; `None` when one
+    /// of them has no sessions.
+    pub fn logical_session_timeout(&self) -> Option<Duration> {
+        self.logical_session_timeout
+    }
+
+    /// Each server by its address.
+    pub fn servers(&self) -> HashMap<&ServerAddress, &ServerDescription> {
+        self.servers
+            .iter()
+            .map(|(address, server)| (address, &**server))
+            .collect()
+    }
+
+    /// Whether an operation that writes would find a server now ("Determining If A Topology Has
+    /// Readable/Writable Servers" section of the SDAM monitoring specification).
+    pub fn has_writable_server(&self) -> bool {
+        match self.topology_type {
+            TopologyType::Unknown | TopologyType::ReplicaSetNoPrimary => false,
+            TopologyType::ReplicaSetWithPrimary | TopologyType::LoadBalanced => true,
+            TopologyType::Single | TopologyType::Sharded => {
+                self.servers.values().any(|server| server.is_available())
+            }
+        }
+    }
+
+    /// Whether connections to the server are kept ready for operations ("Connection Pool
+    /// Management" section): to data-bearing servers, and to any known server that the client
+    /// was told to connect to directly.
+    pub fn wants_pool(&self, server: &ServerDescription) -> bool {
+        server.is_data_bearing()
+            || (self.topology_type == TopologyType::Single && server.is_available())
+    }
+}
+
+impl fmt::Display for TopologyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Single => "Single",
+            Self::ReplicaSetNoPrimary => "ReplicaSetNoPrimary",
+            Self::ReplicaSetWithPrimary => "ReplicaSetWithPrimary",
+            Self::Sharded => "Sharded",
+            Self::LoadBalanced => "LoadBalanced",
+            Self::Unknown => "Unknown",
+        })
+    }
+}
+
+impl fmt::Display for TopologyDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.topology_type.fmt(f)?;
+        if let Some(name) = &self.set_name {
+            write!(f, " {name:?}")?;
+        }
+        f.write_str(" [")?;
+        for (at, server) in self.servers.values().enumerate() {
+            f.write_str(if at == 0 { "" } else { ", " })?;
+            server.fmt(f)?;
+        }
+        f.write_str("]")
+    }
 }

@@ -8,7 +8,13 @@ use std::{
 use bson::{DateTime, oid::ObjectId};
 use serde::{Deserialize, Serialize};
 
-use crate::{address::ServerAddress, error::Error, options::TagSet, proto::hello::TopologyVersion};
+use super::error_rules::topology_version;
+use crate::{
+    address::ServerAddress,
+    error::Error,
+    options::TagSet,
+    proto::hello::{HelloReply, TopologyVersion},
+};
 
 /// What a server is, as the server discovery and monitoring specification defines it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +112,44 @@ impl fmt::Display for ServerType {
 }
 
 impl ServerType {
+    /// What a server is by its hello reply (the table of the "type" section).
+    fn of(reply: &HelloReply) -> Self {
+        if !reply.ok {
+            Self::Unknown
+        } else if reply.is_replica_set {
+            Self::RsGhost
+        } else if reply.set_name.is_some() {
+            match reply {
+                HelloReply { hidden: true, .. } => Self::RsOther,
+                HelloReply {
+                    is_writable_primary: true,
+                    ..
+                } => Self::RsPrimary,
+                HelloReply {
+                    secondary: true, ..
+                } => Self::RsSecondary,
+                HelloReply {
+                    arbiter_only: true, ..
+                } => Self::RsArbiter,
+                _ => Self::RsOther,
+            }
+        } else if reply.msg.as_deref() == Some("isdbgrid") {
+            Self::Mongos
+        } else {
+            Self::Standalone
+        }
+    }
+
+    /// Whether the last check of a server of this type succeeded.
+    pub fn is_known(self) -> bool {
+        !matches!(self, Self::Unknown | Self::PossiblePrimary)
+    }
+
+    /// For clients that check all servers at once, a possible primary is merely unknown.
+    fn is_synonym_of(self, other: Self) -> bool {
+        self == other || !(self.is_known() || other.is_known())
+    }
+
     /// Whether a server of this type holds data and can serve operations.
     pub fn is_data_bearing(self) -> bool {
         matches!(
@@ -145,6 +189,71 @@ impl ServerDescription {
         }
     }
 
+    /// A load balancer, which is never checked (load balancer specification).
+    pub fn load_balancer(address: ServerAddress) -> Self {
+        Self {
+            server_type: ServerType::LoadBalancer,
+            ..Self::unknown(address)
+        }
+    }
+
+    /// What a hello reply says about the server at `address`.
+    ///
+    /// A reply whose `ok` is not 1 says nothing but that the check failed.
+    pub fn from_hello(
+        address: ServerAddress,
+        reply: &HelloReply,
+        average_rtt: Option<Duration>,
+        now: Instant,
+    ) -> Self {
+        if !reply.ok {
+            let error = Error::invalid_response("hello did not succeed").with_address(&address);
+            return Self::from_error(address, error, now);
+        }
+        Self {
+            address,
+            server_type: ServerType::of(reply),
+            error: None,
+            average_round_trip_time: average_rtt,
+            last_update_time: Some(now),
+            last_write_date: reply.last_write_date,
+            min_wire_version: reply.min_wire_version,
+            max_wire_version: reply.max_wire_version,
+            me: reply.me.clone(),
+            hosts: reply.hosts.clone(),
+            passives: reply.passives.clone(),
+            arbiters: reply.arbiters.clone(),
+            tags: reply.tags.clone(),
+            set_name: reply.set_name.clone(),
+            set_version: reply.set_version,
+            election_id: reply.election_id,
+            primary: reply.primary.clone(),
+            logical_session_timeout: reply.logical_session_timeout,
+            topology_version: reply.topology_version,
+        }
+    }
+
+    /// A server whose check, or an operation on it, failed.
+    ///
+    /// Everything known before is forgotten, the round trip time too. When the error tells of a
+    /// change of state, its topology version is kept ("not writable primary" and "node is
+    /// recovering" section), so that an older reply cannot bring the old state back.
+    pub fn from_error(address: ServerAddress, error: Error, now: Instant) -> Self {
+        Self {
+            last_update_time: Some(now),
+            topology_version: error.state_change().and_then(|_| topology_version(&error)),
+            ..Self::failed(address, error)
+        }
+    }
+
+    /// A server that the rules of the topology put out of use, without a check of its own.
+    pub(super) fn failed(address: ServerAddress, error: Error) -> Self {
+        Self {
+            error: Some(error),
+            ..Self::unknown(address)
+        }
+    }
+
     /// The server's address.
     pub fn address(&self) -> &ServerAddress {
         &self.address
@@ -153,5 +262,151 @@ impl ServerDescription {
     /// What the server is.
     pub fn server_type(&self) -> ServerType {
         self.server_type
+    }
+
+    /// The moving average of the round trip time; `None` while the server is unknown.
+    pub fn average_round_trip_time(&self) -> Option<Duration> {
+        self.average_round_trip_time
+    }
+
+    /// When the server was last checked; `None` before the first check.
+    pub fn last_update_time(&self) -> Option<Instant> {
+        self.last_update_time
+    }
+
+    /// The newest wire version the server speaks; `None` while the server is unknown.
+    pub fn max_wire_version(&self) -> Option<i32> {
+        self.has_replied().then_some(self.max_wire_version)
+    }
+
+    /// The oldest wire version the server speaks; `None` while the server is unknown.
+    pub fn min_wire_version(&self) -> Option<i32> {
+        self.has_replied().then_some(self.min_wire_version)
+    }
+
+    /// The name of the server's replica set.
+    pub fn replica_set_name(&self) -> Option<&str> {
+        self.set_name.as_deref()
+    }
+
+    /// The version of the replica set's configuration.
+    pub fn replica_set_version(&self) -> Option<i32> {
+        self.set_version
+    }
+
+    /// The member's tags; `None` while the server is unknown.
+    pub fn tags(&self) -> Option<&TagSet> {
+        self.has_replied().then_some(&self.tags)
+    }
+
+    /// Why the last check, or an operation since, failed.
+    pub fn error(&self) -> Option<&Error> {
+        self.error.as_ref()
+    }
+
+    /// Whether the server is known to be there, whatever it is.
+    pub fn is_available(&self) -> bool {
+        self.server_type.is_known()
+    }
+
+    /// Whether the server holds data and can serve operations.
+    pub fn is_data_bearing(&self) -> bool {
+        self.server_type.is_data_bearing()
+    }
+
+    /// Whether the server says the same as before ("Server Description Equality" section).
+    ///
+    /// What changes with every check is left out: times, the round trip, the last write.
+    pub fn has_same_state(&self, other: &Self) -> bool {
+        self.address == other.address
+            && self.server_type.is_synonym_of(other.server_type)
+            && text_of(&self.error) == text_of(&other.error)
+            && self.min_wire_version == other.min_wire_version
+            && self.max_wire_version == other.max_wire_version
+            && self.me == other.me
+            && self.hosts == other.hosts
+            && self.passives == other.passives
+            && self.arbiters == other.arbiters
+            && self.tags == other.tags
+            && self.set_name == other.set_name
+            && self.set_version == other.set_version
+            && self.election_id == other.election_id
+            && self.primary == other.primary
+            && self.logical_session_timeout == other.logical_session_timeout
+            && self.topology_version == other.topology_version
+    }
+
+    /// Every member of the set that this server names.
+    pub(super) fn members(&self) -> impl Iterator<Item = &ServerAddress> {
+        self.hosts
+            .iter()
+            .chain(&self.passives)
+            .chain(&self.arbiters)
+    }
+
+    fn has_replied(&self) -> bool {
+        self.is_available() && self.server_type != ServerType::LoadBalancer
+    }
+}
+
+impl fmt::Display for ServerDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}", self.address, self.server_type)?;
+        if let Some(rtt) = self.average_round_trip_time {
+            write!(f, ", round trip {rtt:?}")?;
+        }
+        if let Some(error) = &self.error {
+            write!(f, ", error: {error}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+fn text_of(error: &Option<Error>) -> Option<String> {
+    error.as_ref().map(Error::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn primary(rtt: u64, now: Instant) -> ServerDescription {
+        let reply = HelloReply {
+            ok: true,
+            is_writable_primary: true,
+            set_name: Some("rs".to_owned()),
+            ..HelloReply::default()
+        };
+        let rtt = Some(Duration::from_millis(rtt));
+        ServerDescription::from_hello(ServerAddress::default(), &reply, rtt, now)
+    }
+
+    #[test]
+    fn round_trip_and_update_time_are_no_part_of_the_state() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(10);
+        assert!(primary(1, now).has_same_state(&primary(2, later)));
+    }
+
+    #[test]
+    fn a_different_error_is_a_different_state() {
+        let failed = |text: &str| {
+            let error = Error::internal(text);
+            ServerDescription::failed(ServerAddress::default(), error)
+        };
+        assert!(failed("a").has_same_state(&failed("a")));
+        assert!(!failed("a").has_same_state(&failed("b")));
+    }
+
+    #[test]
+    fn a_hidden_member_is_of_no_use_although_it_is_a_secondary() {
+        let reply = HelloReply {
+            ok: true,
+            secondary: true,
+            hidden: true,
+            set_name: Some("rs".to_owned()),
+            ..HelloReply::default()
+        };
+        assert_eq!(ServerType::of(&reply), ServerType::RsOther);
     }
 }

@@ -1,0 +1,181 @@
+//! How a check's outcome changes what is known of the deployment.
+
+use std::{cmp::Ordering, sync::Arc, time::Duration};
+
+use super::{Effects, ServerDescription, ServerType, TopologyDescription, TopologyType};
+use crate::{
+    address::ServerAddress,
+    error::{Error, ErrorKind},
+    proto::hello::TopologyVersion,
+};
+
+impl TopologyVersion {
+    /// How this version stands to another; `None` when they come from different runs of the
+    /// server ("topologyVersion Comparison" section).
+    pub fn order(&self, other: &Self) -> Option<Ordering> {
+        (self.process_id == other.process_id).then(|| self.counter.cmp(&other.counter))
+    }
+}
+
+impl TopologyDescription {
+    /// Takes in a new description of one server ("Updating the TopologyDescription" section).
+    ///
+    /// Nothing changes when the server is no longer a part of the deployment, or when a newer
+    /// description of it is known; [`Effects::applied`] tells.
+    pub fn apply(&mut self, server: ServerDescription) -> Effects {
+        let mut effects = Effects::default();
+        let Some(known) = self.servers.get(&server.address) else {
+            return effects;
+        };
+        if is_older(&server, known) {
+            return effects;
+        }
+        let server = match self.topology_type {
+            TopologyType::LoadBalanced if server.server_type != ServerType::LoadBalancer => {
+                return effects;
+            }
+            TopologyType::Single => self.with_verified_set_name(server),
+            _ => server,
+        };
+        let before = self.headline();
+        effects.applied = true;
+        let server = self.replace(server, &mut effects);
+        self.act_on(&server, &mut effects);
+        self.check_compatibility();
+        self.logical_session_timeout = self.least_session_timeout();
+        effects.left_empty = self.servers.is_empty() && !effects.closed.is_empty();
+        effects.settle(before != self.headline());
+        effects
+    }
+
+    /// Forgets all servers, as a client that closes must ("Client closing" section). Replies that
+    /// arrive later are ignored.
+    pub fn close(&mut self) -> Effects {
+        let closed = std::mem::take(self).servers.into_keys().collect();
+        Effects {
+            applied: true,
+            topology_changed: true,
+            closed,
+            ..Effects::default()
+        }
+    }
+
+    /// The action for the new description (the "TopologyType table" section).
+    fn act_on(&mut self, server: &Arc<ServerDescription>, effects: &mut Effects) {
+        match self.topology_type {
+            TopologyType::Single | TopologyType::LoadBalanced => {}
+            TopologyType::Unknown => self.act_on_first_known(server, effects),
+            TopologyType::Sharded => {
+                if server.is_available() && server.server_type != ServerType::Mongos {
+                    self.remove(&server.address, effects);
+                }
+            }
+            TopologyType::ReplicaSetNoPrimary | TopologyType::ReplicaSetWithPrimary => {
+                self.act_on_member(server, effects);
+            }
+        }
+    }
+
+    fn act_on_first_known(&mut self, server: &Arc<ServerDescription>, effects: &mut Effects) {
+        match server.server_type {
+            ServerType::Mongos => self.topology_type = TopologyType::Sharded,
+            ServerType::Standalone if self.seed_count == 1 => {
+                self.topology_type = TopologyType::Single;
+            }
+            // The seed list is that of a set or cluster, from which this server was taken out.
+            ServerType::Standalone => self.remove(&server.address, effects),
+            ServerType::RsPrimary
+            | ServerType::RsSecondary
+            | ServerType::RsArbiter
+            | ServerType::RsOther => {
+                self.topology_type = TopologyType::ReplicaSetNoPrimary;
+                self.act_on_member(server, effects);
+            }
+            // A ghost does not tell the name of its set, so it does not tell what this is.
+            ServerType::RsGhost
+            | ServerType::LoadBalancer
+            | ServerType::PossiblePrimary
+            | ServerType::Unknown => {}
+        }
+    }
+
+    /// Puts a description in the place of the server's former one.
+    pub(super) fn replace(
+        &mut self,
+        server: ServerDescription,
+        effects: &mut Effects,
+    ) -> Arc<ServerDescription> {
+        let server = Arc::new(server);
+        let former = self
+            .servers
+            .insert(server.address.clone(), Arc::clone(&server));
+        if let Some(former) = former {
+            effects.replaced(former, Arc::clone(&server));
+        }
+        server
+    }
+
+    pub(super) fn add(&mut self, address: &ServerAddress, effects: &mut Effects) {
+        if !self.servers.contains_key(address) {
+            let server = ServerDescription::unknown(address.clone());
+            self.servers.insert(address.clone(), Arc::new(server));
+            effects.opened.push(address.clone());
+        }
+    }
+
+    pub(super) fn remove(&mut self, address: &ServerAddress, effects: &mut Effects) {
+        if self.servers.remove(address).is_some() {
+            effects.closed.push(address.clone());
+        }
+    }
+
+    /// "Verifying setName with TopologyType Single" section.
+    fn with_verified_set_name(&self, server: ServerDescription) -> ServerDescription {
+        let Some(wanted) = &self.set_name else {
+            return server;
+        };
+        if !server.is_available() || server.set_name.as_ref() == Some(wanted) {
+            return server;
+        }
+        let found = match &server.set_name {
+            Some(name) => format!("belongs to replica set {name:?}"),
+            None => "belongs to no replica set".to_owned(),
+        };
+        let error = Error::from(ErrorKind::InvalidArgument {
+            message: format!("the server {found}, but replicaSet asks for {wanted:?}"),
+        });
+        ServerDescription {
+            last_update_time: server.last_update_time,
+            ..ServerDescription::failed(server.address, error)
+        }
+    }
+
+    /// "Logical Session Timeout" section.
+    fn least_session_timeout(&self) -> Option<Duration> {
+        self.servers
+            .values()
+            .filter(|server| server.is_data_bearing())
+            .map(|server| server.logical_session_timeout)
+            .min()
+            .flatten()
+    }
+
+    /// What listeners are told of beside the servers.
+    fn headline(&self) -> impl PartialEq + use<> {
+        (
+            self.topology_type,
+            self.set_name.clone(),
+            self.max_set_version,
+            self.max_election_id,
+            self.compatibility_error.clone(),
+            self.logical_session_timeout,
+        )
+    }
+}
+
+fn is_older(new: &ServerDescription, known: &ServerDescription) -> bool {
+    let (Some(new), Some(known)) = (&new.topology_version, &known.topology_version) else {
+        return false;
+    };
+    new.order(known) == Some(Ordering::Less)
+}
