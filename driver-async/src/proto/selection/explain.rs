@@ -64,19 +64,13 @@ enum Diagnosis<'t> {
 
 impl<'t> Diagnosis<'t> {
     fn of(topology: &'t TopologyDescription, wanted: Wanted<'_>) -> Self {
-        let is_known = |server: &ServerDescription| {
-            !matches!(
-                server.server_type,
-                ServerType::Unknown | ServerType::PossiblePrimary
-            )
-        };
         let servers = || topology.servers.values();
         match &topology.set_name {
             Some(name) if topology.servers.is_empty() => return Self::NoMember(name),
             None if topology.servers.is_empty() => return Self::NoServer,
             _ => {}
         }
-        if !servers().any(|server| is_known(server)) {
+        if !servers().any(|server| server.is_available()) {
             return Self::of_unknown(topology);
         }
         match topology.topology_type {

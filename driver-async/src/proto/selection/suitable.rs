@@ -55,7 +55,10 @@ pub fn only<'t>(
     }
     let server_type = match (topology.topology_type, criteria.wanted) {
         (TopologyType::Single, _) => {
-            return topology.servers.values().find(|s| is_available(s));
+            return topology
+                .servers
+                .values()
+                .find(|server| server.is_available());
         }
         (TopologyType::LoadBalanced, _) => ServerType::LoadBalancer,
         (
@@ -81,7 +84,7 @@ impl<'t> Search<'t, '_> {
     ) -> Servers<'t> {
         match self.topology.topology_type {
             TopologyType::Unknown => Vec::new(),
-            TopologyType::Single => servers.filter(|server| is_available(server)).collect(),
+            TopologyType::Single => servers.filter(|server| server.is_available()).collect(),
             TopologyType::LoadBalanced => of_type(servers, ServerType::LoadBalancer).collect(),
             TopologyType::Sharded => of_type(servers, ServerType::Mongos)
                 .filter(|server| self.is_accepted(server))
@@ -106,7 +109,7 @@ impl<'t> Search<'t, '_> {
             Wanted::Write => return primary(),
             Wanted::Predicate(_) => {
                 return servers
-                    .filter(|s| s.server_type.is_data_bearing() && self.is_accepted(s))
+                    .filter(|s| s.is_data_bearing() && self.is_accepted(s))
                     .collect();
             }
             Wanted::Read(preference) | Wanted::WriteStage(preference) => preference,
@@ -187,11 +190,4 @@ fn of_type<'t>(
     server_type: ServerType,
 ) -> impl Iterator<Item = &'t Arc<ServerDescription>> {
     servers.filter(move |server| server.server_type == server_type)
-}
-
-fn is_available(server: &ServerDescription) -> bool {
-    !matches!(
-        server.server_type,
-        ServerType::Unknown | ServerType::PossiblePrimary
-    )
 }

@@ -87,9 +87,8 @@ impl fmt::Debug for Wanted<'_> {
 /// Load balancers have no version; what stands behind them is 5.0 or newer.
 fn has_server_before_5_0(topology: &TopologyDescription) -> bool {
     topology.servers.values().any(|server| {
-        !matches!(
-            server.server_type,
-            ServerType::Unknown | ServerType::PossiblePrimary | ServerType::LoadBalancer
-        ) && server.max_wire_version < SECONDARIES_RUN_WRITE_STAGES
+        server.is_available()
+            && server.server_type != ServerType::LoadBalancer
+            && server.max_wire_version < SECONDARIES_RUN_WRITE_STAGES
     })
 }
