@@ -28,11 +28,11 @@ pub(crate) fn is_duplicate_key(code: i32) -> bool {
     matches!(code, 11000 | 11001 | 12582)
 }
 
-pub(crate) fn is_retryable_read(code: i32) -> bool {
+fn is_retryable_read(code: i32) -> bool {
     RETRYABLE.contains(&code)
 }
 
-pub(crate) fn is_retryable_write(code: i32) -> bool {
+fn is_retryable_write(code: i32) -> bool {
     code != READ_CONCERN_MAJORITY_NOT_AVAILABLE_YET && RETRYABLE.contains(&code)
 }
 
@@ -81,6 +81,23 @@ impl Error {
             }
             _ => None,
         }
+    }
+
+    /// Whether the code is one after which a read may be tried again.
+    pub(crate) fn has_retryable_read_code(&self) -> bool {
+        self.code().is_some_and(is_retryable_read)
+    }
+
+    /// Whether the code is one after which a write may be tried again. A write error's code is
+    /// not: the server judged that write.
+    pub(crate) fn has_retryable_write_code(&self) -> bool {
+        let code = match &*self.kind {
+            ErrorKind::Command(error) => Some(error.code),
+            ErrorKind::Write(WriteFailure::WriteConcernError(error)) => Some(error.code),
+            ErrorKind::InsertMany(error) => error.write_concern_error.as_ref().map(|e| e.code),
+            _ => None,
+        };
+        code.is_some_and(is_retryable_write)
     }
 
     /// Adds the labels that stand in a reply's `errorLabels`.

@@ -1,8 +1,11 @@
 //! What the driver decides: pure code that never waits and never reads a clock.
 
 pub mod auth;
+pub mod cluster_time;
 pub mod hello;
 pub mod pool_state;
+
 pub mod selection;
+pub mod session_pool;
 pub mod topology;
 pub mod wire;

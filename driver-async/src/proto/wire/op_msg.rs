@@ -122,6 +122,7 @@ pub struct Reply {
     body: usize,
     body_length: NonZeroUsize,
     flags: MessageFlags,
+    request_id: i32,
 }
 
 impl Reply {
@@ -163,11 +164,13 @@ impl Reply {
         }
         let (body, body_length) =
             body.ok_or_else(|| Error::invalid_response("the message has no body"))?;
+        let request_id = header.request_id;
         let reply = Self {
             message,
             body,
             body_length,
             flags,
+            request_id,
         };
         reply.checked_document()?;
         Ok(reply)
@@ -182,6 +185,11 @@ impl Reply {
     pub fn document_bytes(&self) -> Bytes {
         self.message
             .slice(self.body..self.body + self.body_length.get())
+    }
+
+    /// The server's number for this message, which an unasked-for successor answers to.
+    pub fn request_id(&self) -> i32 {
+        self.request_id
     }
 
     /// Whether the server will send another message without being asked.
