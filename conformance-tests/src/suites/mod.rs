@@ -2,6 +2,7 @@
 
 mod bson_corpus;
 mod recognise;
+mod selection;
 
 use std::collections::HashMap;
 
@@ -67,7 +68,7 @@ fn runner(suite: Suite) -> Runner {
         | Suite::ReadWriteConcernDocument => Runner::Missing,
         Suite::Sdam => Runner::Missing,
         Suite::ServerSelection | Suite::InWindow | Suite::Rtt | Suite::MaxStaleness => {
-            Runner::Missing
+            Runner::Runs(selection::cases)
         }
         Suite::Cmap => Runner::Missing,
         Suite::BsonCorpus => Runner::Runs(bson_corpus::cases),

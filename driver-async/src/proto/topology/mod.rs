@@ -9,9 +9,11 @@ mod description;
 mod effects;
 pub mod error_rules;
 mod replica_set;
+mod rtt;
 mod serialize;
 mod server;
 
 pub use description::{TopologyDescription, TopologySeed, TopologyType};
 pub use effects::{Effects, ServerChange};
+pub use rtt::RoundTripTimes;
 pub use server::{ServerDescription, ServerType};
