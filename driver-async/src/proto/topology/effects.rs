@@ -106,7 +106,14 @@ impl TopologyDescription {
             SdamEvent::TopologyOpening(TopologyOpeningEvent { topology_id }),
             topology_changed(topology_id, &Self::default(), self),
         ];
-        events.extend(openings(topology_id, &seed.addresses));
+        // In the order that the user gave, each once.
+        let mut addresses: Vec<ServerAddress> = Vec::new();
+        for address in &seed.addresses {
+            if !addresses.contains(address) {
+                addresses.push(address.clone());
+            }
+        }
+        events.extend(openings(topology_id, &addresses));
         events
     }
 

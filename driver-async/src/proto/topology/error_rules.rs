@@ -104,21 +104,30 @@ pub fn decide_check(error: &Error, was_known: bool) -> CheckDecision {
     }
 }
 
+/// The error of a command that failed as a whole: of a reply whose `ok` is not 1.
+pub fn command_error(reply: &RawDocument) -> Option<Error> {
+    if is_success(reply) {
+        return None;
+    }
+    let kind = ErrorKind::Command(CommandError::from_reply(reply));
+    Some(with_reply(kind, reply))
+}
+
 /// The error that a reply tells of, as far as it can say something about the server: the
 /// command's own, or that of its write concern. What single writes failed with says nothing.
 pub fn told_by(reply: &RawDocument) -> Option<Error> {
-    let kind = if !is_success(reply) {
-        ErrorKind::Command(CommandError::from_reply(reply))
-    } else {
+    command_error(reply).or_else(|| {
         let concern = reply.get_document("writeConcernError").ok()?;
         let concern = WriteConcernError::from_document(concern);
-        ErrorKind::Write(WriteFailure::WriteConcernError(concern))
-    };
-    Some(
-        Error::from(kind)
-            .with_labels_of(reply)
-            .with_server_response(reply),
-    )
+        let failure = WriteFailure::WriteConcernError(concern);
+        Some(with_reply(ErrorKind::Write(failure), reply))
+    })
+}
+
+fn with_reply(kind: ErrorKind, reply: &RawDocument) -> Error {
+    Error::from(kind)
+        .with_labels_of(reply)
+        .with_server_response(reply)
 }
 
 /// Labels an error of making a connection, up to and with the hello, that an overloaded server

@@ -329,9 +329,9 @@ impl ServerDescription {
             && self.min_wire_version == other.min_wire_version
             && self.max_wire_version == other.max_wire_version
             && self.me == other.me
-            && self.hosts == other.hosts
-            && self.passives == other.passives
-            && self.arbiters == other.arbiters
+            && is_same_set(&self.hosts, &other.hosts)
+            && is_same_set(&self.passives, &other.passives)
+            && is_same_set(&self.arbiters, &other.arbiters)
             && self.tags == other.tags
             && self.set_name == other.set_name
             && self.set_version == other.set_version
@@ -365,6 +365,12 @@ impl fmt::Display for ServerDescription {
         }
         f.write_str(")")
     }
+}
+
+/// Members are a set: their order says nothing.
+fn is_same_set(some: &[ServerAddress], other: &[ServerAddress]) -> bool {
+    some.iter().all(|address| other.contains(address))
+        && other.iter().all(|address| some.contains(address))
 }
 
 fn text_of(error: &Option<Error>) -> Option<String> {
