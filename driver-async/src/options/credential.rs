@@ -246,14 +246,6 @@ impl AuthMechanism {
         }
     }
 
-    /// Whether a credential of this mechanism can do without a user name.
-    pub(crate) fn allows_no_username(&self) -> bool {
-        matches!(
-            self,
-            Self::MongoDbX509 | Self::MongoDbAws | Self::MongoDbOidc
-        )
-    }
-
     /// Whether this driver speaks the mechanism.
     pub(crate) fn is_supported(&self) -> bool {
         matches!(self, Self::ScramSha1 | Self::ScramSha256)

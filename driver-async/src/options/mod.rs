@@ -14,6 +14,7 @@ mod tls;
 mod write_concern;
 
 pub use client::ClientOptions;
+pub(crate) use client::{MAX_APP_NAME_LENGTH, TopologyOptions, validate_topology};
 pub use compressor::Compressor;
 pub use credential::{AuthMechanism, Credential};
 pub use driver_info::DriverInfo;
@@ -27,4 +28,7 @@ pub use socks5::Socks5Proxy;
 pub use tls::{Tls, TlsOptions};
 pub use write_concern::{Acknowledgment, WriteConcern};
 
-pub use crate::address::ServerAddress;
+pub use crate::{
+    address::ServerAddress,
+    uri::{ConnectionString, HostInfo},
+};

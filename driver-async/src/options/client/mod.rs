@@ -1,6 +1,8 @@
 //! The options of a client.
 
+mod convert;
 mod defaults;
+mod notice;
 mod validate;
 
 use std::time::Duration;
@@ -13,6 +15,8 @@ use super::{
     ServerMonitoringMode, Tls, WriteConcern,
 };
 use crate::event::{EventHandler, cmap::CmapEvent, command::CommandEvent, sdam::SdamEvent};
+
+pub(crate) use validate::{MAX_APP_NAME_LENGTH, TopologyOptions, validate_topology};
 
 /// The options of a client.
 ///
@@ -157,6 +161,17 @@ impl ClientOptions {
     /// options that were ignored. A client that is built from them logs each once.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Logs the warnings, and a notice when the hosts belong to a service that is not MongoDB; for
+    /// a client to call once.
+    pub(crate) fn log_warnings(&self) {
+        for warning in &self.warnings {
+            tracing::warn!("{warning}");
+        }
+        if let Some(notice) = notice::for_hosts(&self.hosts) {
+            tracing::info!("{notice}");
+        }
     }
 }
 

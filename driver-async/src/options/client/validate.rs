@@ -177,7 +177,10 @@ mod tests {
         assert!(refused(unconnected).contains("max_connecting"));
         let named = ClientOptions::builder().app_name("é".repeat(65)).build();
         assert!(refused(named).contains("128"));
-        let concern = WriteConcern::builder().w(0).journal(true).build();
+        let concern = WriteConcern {
+            journal: Some(true),
+            ..WriteConcern::nodes(0)
+        };
         let unacknowledged = ClientOptions::builder().write_concern(concern).build();
         assert!(refused(unacknowledged).contains("journal"));
         assert!(refused(ClientOptions::builder().hosts(vec![]).build()).contains("host"));
