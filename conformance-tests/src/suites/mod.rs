@@ -2,6 +2,7 @@
 
 mod bson_corpus;
 mod recognise;
+mod sdam;
 mod selection;
 
 use std::collections::HashMap;
@@ -66,7 +67,7 @@ fn runner(suite: Suite) -> Runner {
         | Suite::AuthUri
         | Suite::ReadWriteConcernUri
         | Suite::ReadWriteConcernDocument => Runner::Missing,
-        Suite::Sdam => Runner::Missing,
+        Suite::Sdam => Runner::Runs(sdam::cases),
         Suite::ServerSelection | Suite::InWindow | Suite::Rtt | Suite::MaxStaleness => {
             Runner::Runs(selection::cases)
         }
