@@ -176,3 +176,115 @@ fn push_server(message: &mut String, server: &ServerDescription) {
         let _ = write!(message, " ({})", error.kind);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io, sync::Arc, time::Duration};
+
+    use super::*;
+    use crate::{address::ServerAddress, deadline::Cause, options::Predicate};
+
+    fn topology(
+        topology_type: TopologyType,
+        servers: &[(&str, ServerType, Option<io::ErrorKind>)],
+    ) -> TopologyDescription {
+        let mut topology = TopologyDescription {
+            topology_type,
+            set_name: Some("rs0".to_owned()),
+            ..TopologyDescription::default()
+        };
+        for &(host, server_type, error) in servers {
+            let address = ServerAddress::parse(host).unwrap();
+            let server = ServerDescription {
+                server_type,
+                error: error.map(|kind| Error::from(kind).with_address(&address)),
+                ..ServerDescription::unknown(address.clone())
+            };
+            topology.servers.insert(address, Arc::new(server));
+        }
+        topology
+    }
+
+    fn text(topology: &TopologyDescription, wanted: Wanted<'_>) -> String {
+        let deadline = Deadline::after(Duration::from_secs(30), Cause::ServerSelection);
+        let error = explain(topology, wanted, &deadline);
+        assert!(error.is_timeout());
+        error.to_string()
+    }
+
+    #[test]
+    fn the_text_names_what_was_wanted_the_limit_and_each_servers_last_error() {
+        let refused = Some(io::ErrorKind::ConnectionRefused);
+        let mut set = topology(
+            TopologyType::ReplicaSetNoPrimary,
+            &[
+                ("a", ServerType::RsSecondary, None),
+                ("b", ServerType::Unknown, refused),
+            ],
+        );
+        if let Some(server) = set.servers.values_mut().next() {
+            let tags = [("rack", "1"), ("dc", "ny")];
+            let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            Arc::make_mut(server).tags = tags.into();
+        }
+        assert_eq!(
+            text(&set, Wanted::Write),
+            "no server for writes within 30s (serverSelectionTimeoutMS): the replica set has no \
+             primary; servers: a:27017 RSSecondary {dc: ny, rack: 1}, b:27017 Unknown (connection \
+             refused)"
+        );
+    }
+
+    #[test]
+    fn each_cause_is_told_apart() {
+        use ServerType::{RsPrimary, RsSecondary, Unknown};
+        use TopologyType::{ReplicaSetNoPrimary, ReplicaSetWithPrimary};
+        let refused = Some(io::ErrorKind::ConnectionRefused);
+        let mut left = topology(ReplicaSetNoPrimary, &[("a", Unknown, refused)]);
+        left.max_set_version = Some(1);
+        let none: Predicate = Arc::new(|_| false);
+        let secondary = ReadPreference::secondary(None);
+        let read = Wanted::Read(&secondary);
+        let waiting = topology(ReplicaSetNoPrimary, &[("a", Unknown, None)]);
+        let down = topology(ReplicaSetNoPrimary, &[("a", Unknown, refused)]);
+        let alone = topology(ReplicaSetWithPrimary, &[("a", RsPrimary, None)]);
+        let lagging = topology(ReplicaSetNoPrimary, &[("a", RsSecondary, None)]);
+        for (topology, wanted, told) in [
+            (&waiting, read, Diagnosis::NothingFoundYet),
+            (&down, read, Diagnosis::Unreachable),
+            (&left, read, Diagnosis::UnreachableMembers),
+            (&lagging, Wanted::Write, Diagnosis::NoPrimary),
+            (&alone, read, Diagnosis::NoSecondary),
+            (&lagging, read, Diagnosis::NoneEligible),
+            (&alone, Wanted::Predicate(&none), Diagnosis::NoneAccepted),
+            (
+                &topology(ReplicaSetNoPrimary, &[]),
+                read,
+                Diagnosis::NoMember("rs0"),
+            ),
+        ] {
+            assert_eq!(Diagnosis::of(topology, wanted), told);
+            let text = text(topology, wanted);
+            assert!(text.contains(&told.to_string()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_server_of_another_set_is_told_as_such() {
+        let mut single = topology(TopologyType::Single, &[("a", ServerType::Unknown, None)]);
+        for server in single.servers.values_mut() {
+            let error = Error::invalid_argument("the server belongs to rs1");
+            Arc::make_mut(server).error = Some(error);
+        }
+        assert_eq!(Diagnosis::of(&single, Wanted::Write), Diagnosis::OtherSet);
+    }
+
+    #[test]
+    fn a_text_from_the_server_cannot_break_the_line() {
+        let mut single = topology(TopologyType::Single, &[("a", ServerType::Unknown, None)]);
+        for server in single.servers.values_mut() {
+            Arc::make_mut(server).error = Some(Error::invalid_response("one\ntwo"));
+        }
+        assert!(text(&single, Wanted::Write).contains("one two"));
+    }
+}
