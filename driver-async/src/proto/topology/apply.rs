@@ -179,3 +179,158 @@ fn is_older(new: &ServerDescription, known: &ServerDescription) -> bool {
     };
     new.order(known) == Some(Ordering::Less)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use bson::oid::ObjectId;
+
+    use super::*;
+    use crate::{
+        event::sdam::SdamEvent,
+        proto::{hello::HelloReply, topology::TopologySeed},
+    };
+
+    fn address(host: &str) -> ServerAddress {
+        ServerAddress::parse(host).unwrap()
+    }
+
+    fn addresses(hosts: &str) -> Vec<ServerAddress> {
+        hosts
+            .chars()
+            .map(|host| address(&host.to_string()))
+            .collect()
+    }
+
+    /// A topology of one-letter hosts.
+    fn topology(hosts: &str) -> TopologyDescription {
+        TopologyDescription::new(&TopologySeed {
+            addresses: addresses(hosts),
+            ..TopologySeed::default()
+        })
+    }
+
+    fn member(hosts: &str) -> HelloReply {
+        HelloReply {
+            ok: true,
+            set_name: Some("rs".to_owned()),
+            hosts: addresses(hosts),
+            min_wire_version: 0,
+            max_wire_version: 17,
+            ..HelloReply::default()
+        }
+    }
+
+    fn primary(host: &str, hosts: &str) -> ServerDescription {
+        let reply = HelloReply {
+            is_writable_primary: true,
+            ..member(hosts)
+        };
+        described(host, &reply)
+    }
+
+    fn described(host: &str, reply: &HelloReply) -> ServerDescription {
+        ServerDescription::from_hello(address(host), reply, None, Instant::now())
+    }
+
+    fn counted(counter: i64) -> HelloReply {
+        HelloReply {
+            topology_version: Some(TopologyVersion {
+                process_id: ObjectId::from_bytes([1; 12]),
+                counter,
+            }),
+            ..member("a")
+        }
+    }
+
+    #[test]
+    fn a_server_that_was_removed_does_not_come_back_by_a_late_reply() {
+        let mut topology = topology("ab");
+        topology.apply(primary("a", "a"));
+        let late = topology.apply(primary("b", "ab"));
+        assert!(!late.applied);
+        assert_eq!(topology.servers.len(), 1);
+        topology.close();
+        assert!(!topology.apply(primary("a", "a")).applied);
+        assert!(topology.servers.is_empty());
+    }
+
+    #[test]
+    fn a_description_gives_way_only_to_one_that_is_not_older() {
+        let mut topology = topology("a");
+        assert!(topology.apply(described("a", &counted(5))).applied);
+        assert!(!topology.apply(described("a", &counted(4))).applied);
+        assert!(topology.apply(described("a", &counted(5))).applied);
+    }
+
+    #[test]
+    fn a_reply_that_says_the_same_tells_listeners_nothing() {
+        let mut topology = topology("a");
+        topology.apply(primary("a", "a"));
+        let before = topology.clone();
+        let effects = topology.apply(primary("a", "a"));
+        assert!(effects.applied);
+        assert!(
+            effects
+                .events(ObjectId::from_bytes([0; 12]), &before, &topology)
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_copy_keeps_what_it_said_when_the_original_moves_on() {
+        let mut topology = topology("ab");
+        let secondary = HelloReply {
+            secondary: true,
+            primary: Some(address("b")),
+            ..member("ab")
+        };
+        let copy = topology.clone();
+        topology.apply(described("a", &secondary));
+        let type_of_b =
+            |topology: &TopologyDescription| topology.servers[&address("b")].server_type;
+        assert_eq!(type_of_b(&topology), ServerType::PossiblePrimary);
+        assert_eq!(type_of_b(&copy), ServerType::Unknown);
+    }
+
+    #[test]
+    fn events_tell_of_changes_then_openings_then_closings_then_the_whole() {
+        let mut topology = topology("ab");
+        topology.apply(primary("a", "ab"));
+        let before = topology.clone();
+        let effects = topology.apply(primary("b", "bc"));
+        assert_eq!(effects.check_now, addresses("a"));
+        let events = effects.events(ObjectId::from_bytes([0; 12]), &before, &topology);
+        let told: Vec<_> = events
+            .iter()
+            .map(|event| match event {
+                SdamEvent::ServerDescriptionChanged(event) => ("changed", event.address.host()),
+                SdamEvent::ServerOpening(event) => ("opening", event.address.host()),
+                SdamEvent::ServerClosed(event) => ("closed", event.address.host()),
+                SdamEvent::TopologyDescriptionChanged(_) => ("topology", None),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let wanted = [
+            ("changed", Some("b")),
+            ("changed", Some("a")),
+            ("opening", Some("c")),
+            ("closed", Some("a")),
+            ("topology", None),
+        ];
+        assert_eq!(told, wanted);
+    }
+
+    #[test]
+    fn removing_the_last_server_is_told() {
+        let mut topology = topology("a");
+        let elsewhere = topology.apply(primary("a", "b"));
+        assert!(!elsewhere.left_empty);
+        let standalone = HelloReply {
+            ok: true,
+            ..HelloReply::default()
+        };
+        assert!(topology.apply(described("b", &standalone)).left_empty);
+    }
+}

@@ -3,11 +3,11 @@
 use super::{ServerDescription, ServerType, TopologyDescription};
 
 /// The oldest wire version that this driver speaks.
-pub const MIN_WIRE_VERSION: i32 = 8;
+pub(super) const MIN_WIRE_VERSION: i32 = 8;
 /// The server whose wire version is [`MIN_WIRE_VERSION`].
 const MIN_SERVER: &str = "4.2";
 /// The newest wire version that this driver speaks, that of MongoDB 8.2.
-pub const MAX_WIRE_VERSION: i32 = 27;
+pub(super) const MAX_WIRE_VERSION: i32 = 27;
 
 impl TopologyDescription {
     /// "Checking wire protocol compatibility" section.

@@ -10,7 +10,12 @@ use std::{
 use bson::oid::ObjectId;
 use serde::{Deserialize, Serialize};
 
-use crate::{address::ServerAddress, proto::topology::ServerDescription};
+use super::ServerDescription;
+use crate::{
+    address::ServerAddress,
+    options::{ClientOptions, ReadPreference, SelectionCriteria},
+    proto::selection::{Criteria, Wanted, suitable},
+};
 
 /// What a deployment is, as the server discovery and monitoring specification defines it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +71,17 @@ pub struct TopologySeed {
     pub direct_connection: Option<bool>,
     /// `loadBalanced`.
     pub load_balanced: bool,
+}
+
+impl From<&ClientOptions> for TopologySeed {
+    fn from(options: &ClientOptions) -> Self {
+        Self {
+            addresses: options.hosts.clone(),
+            set_name: options.repl_set_name.clone(),
+            direct_connection: options.direct_connection,
+            load_balanced: options.load_balanced == Some(true),
+        }
+    }
 }
 
 impl TopologyDescription {
@@ -136,15 +152,36 @@ impl TopologyDescription {
             .collect()
     }
 
+    /// Whether an operation that reads would find a server now, by default the primary
+    /// ("Determining If A Topology Has Readable/Writable Servers" section of the SDAM monitoring
+    /// specification).
+    ///
+    /// A limit of staleness is judged as if servers were checked every 10 seconds, the default.
+    pub fn has_readable_server(&self, selection_criteria: Option<SelectionCriteria>) -> bool {
+        match self.topology_type {
+            TopologyType::Unknown => false,
+            TopologyType::LoadBalanced => true,
+            TopologyType::Single | TopologyType::Sharded => self.has_available_server(),
+            TopologyType::ReplicaSetNoPrimary | TopologyType::ReplicaSetWithPrimary => {
+                let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
+                let criteria = Criteria {
+                    wanted: Wanted::from(selection_criteria.as_ref().unwrap_or(&primary)),
+                    local_threshold: Duration::ZERO,
+                    heartbeat_frequency: ClientOptions::DEFAULT_HEARTBEAT_FREQUENCY,
+                    deprioritized: &[],
+                };
+                suitable(self, &criteria).is_ok_and(|servers| !servers.is_empty())
+            }
+        }
+    }
+
     /// Whether an operation that writes would find a server now ("Determining If A Topology Has
     /// Readable/Writable Servers" section of the SDAM monitoring specification).
     pub fn has_writable_server(&self) -> bool {
         match self.topology_type {
             TopologyType::Unknown | TopologyType::ReplicaSetNoPrimary => false,
             TopologyType::ReplicaSetWithPrimary | TopologyType::LoadBalanced => true,
-            TopologyType::Single | TopologyType::Sharded => {
-                self.servers.values().any(|server| server.is_available())
-            }
+            TopologyType::Single | TopologyType::Sharded => self.has_available_server(),
         }
     }
 
@@ -154,6 +191,10 @@ impl TopologyDescription {
     pub fn wants_pool(&self, server: &ServerDescription) -> bool {
         server.is_data_bearing()
             || (self.topology_type == TopologyType::Single && server.is_available())
+    }
+
+    fn has_available_server(&self) -> bool {
+        self.servers.values().any(|server| server.is_available())
     }
 }
 
@@ -182,5 +223,48 @@ impl fmt::Display for TopologyDescription {
             server.fmt(f)?;
         }
         f.write_str("]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::{options::ReadPreferenceOptions, proto::hello::HelloReply};
+
+    #[test]
+    fn a_set_without_a_primary_can_be_read_by_those_who_allow_it() {
+        let address = ServerAddress::default();
+        let mut topology = TopologyDescription::new(&TopologySeed {
+            addresses: vec![address.clone()],
+            ..TopologySeed::default()
+        });
+        let secondary = HelloReply {
+            ok: true,
+            secondary: true,
+            set_name: Some("rs".to_owned()),
+            max_wire_version: 17,
+            ..HelloReply::default()
+        };
+        let anywhere = || {
+            let options = ReadPreferenceOptions::default();
+            Some(
+                ReadPreference::Nearest {
+                    options: Some(options),
+                }
+                .into(),
+            )
+        };
+        assert!(!topology.has_readable_server(anywhere()));
+        topology.apply(ServerDescription::from_hello(
+            address,
+            &secondary,
+            None,
+            Instant::now(),
+        ));
+        assert!(topology.has_readable_server(anywhere()));
+        assert!(!topology.has_readable_server(None));
+        assert!(!topology.has_writable_server());
     }
 }

@@ -130,9 +130,11 @@ pub fn labelled_as_overload(error: Error) -> Error {
         .with_label(RETRYABLE_ERROR)
 }
 
-/// The topology version in the reply that led to the error.
+/// The topology version in the reply that led to the error, when it is there and well formed.
 pub fn topology_version(error: &Error) -> Option<TopologyVersion> {
-    topology_version_of(error.server_response()?)
+    let reply = error.server_response()?;
+    let version = reply.get_document("topologyVersion").ok()?;
+    TopologyVersion::parse(version).ok()
 }
 
 fn is_success(reply: &RawDocument) -> bool {
@@ -143,15 +145,6 @@ fn is_success(reply: &RawDocument) -> bool {
         Ok(Some(RawBsonRef::Boolean(ok))) => ok,
         _ => false,
     }
-}
-
-/// The reply's topology version, when it is there and well formed.
-fn topology_version_of(reply: &RawDocument) -> Option<TopologyVersion> {
-    let version = reply.get_document("topologyVersion").ok()?;
-    Some(TopologyVersion {
-        process_id: version.get_object_id("processId").ok()?,
-        counter: version.get_i64("counter").ok()?,
-    })
 }
 
 /// "not writable primary" and "node is recovering" section.

@@ -299,6 +299,11 @@ impl ServerDescription {
         self.has_replied().then_some(&self.tags)
     }
 
+    /// Orders this description among others of the server.
+    pub fn topology_version(&self) -> Option<TopologyVersion> {
+        self.topology_version
+    }
+
     /// Why the last check, or an operation since, failed.
     pub fn error(&self) -> Option<&Error> {
         self.error.as_ref()
