@@ -1,6 +1,6 @@
 //! A fast, complete, non-blocking MongoDB driver.
 
-mod action;
+pub mod action;
 mod address;
 mod clock;
 mod conn;

@@ -1,1 +1,6 @@
-//! The events of a connection pool, as the CMAP specification defines them.
+//! The events of connection pools, as the CMAP specification defines them.
+
+/// An event of a connection pool.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum CmapEvent {}
