@@ -93,3 +93,46 @@ fn not_supported(uri: &ConnectionString) -> impl Iterator<Item = String> {
     .filter_map(|(is_asked_for, what)| is_asked_for.then_some(what))
     .map(|what| format!("{what} is not supported by this release and is ignored"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn convert(uri: &str) -> Result<ClientOptions> {
+        ClientOptions::from_connection_string(ConnectionString::parse(uri).unwrap())
+    }
+
+    #[test]
+    fn what_cannot_be_ignored_safely_is_refused() {
+        for (uri, what) in [
+            ("mongodb+srv://a.example.com", "mongodb+srv://"),
+            ("mongodb://a/?proxyHost=p", "SOCKS5"),
+        ] {
+            let error = convert(uri).unwrap_err().to_string();
+            assert!(
+                error.contains(what) && error.contains("not supported"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_ignored_is_warned_of() {
+        let options = convert("mongodb://a/?timeoutMS=5&compressors=zlib&nonsense=1").unwrap();
+        let warnings = options.warnings().join("\n");
+        for name in ["timeoutMS", "compressors", "nonsense"] {
+            assert!(warnings.contains(name), "{name} in {warnings}");
+        }
+        let nothing_to_ignore = "mongodb://a/?enableOverloadRetargeting=false";
+        assert_eq!(convert(nothing_to_ignore).unwrap().warnings().len(), 0);
+    }
+
+    #[test]
+    fn debug_output_shows_no_secret() {
+        let options = convert("mongodb://alice:hunter2@a/?tlsCertificateKeyFilePassword=swordfish");
+        let text = format!("{:?}", options.unwrap());
+        for secret in ["alice", "hunter2", "swordfish"] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+}
