@@ -3,7 +3,7 @@
 use super::ClientOptions;
 use crate::{
     error::{Error, Result},
-    options::{ConnectionString, HostInfo, SelectionCriteria},
+    options::{ConnectionString, HostInfo, SelectionCriteria, Tls},
 };
 
 impl ClientOptions {
@@ -71,6 +71,8 @@ impl ClientOptions {
 fn not_supported(uri: &ConnectionString) -> impl Iterator<Item = String> {
     let asks_for_revocation = uri.tls_disable_ocsp_endpoint_check == Some(false)
         || uri.tls_disable_certificate_revocation_check == Some(false);
+    let has_key_password = matches!(&uri.tls, Some(Tls::Enabled(tls))
+        if tls.tls_certificate_key_file_password.is_some());
     [
         (uri.timeout.is_some(), "timeoutMS"),
         (uri.compressors.is_some(), "compressors"),
@@ -84,6 +86,7 @@ fn not_supported(uri: &ConnectionString) -> impl Iterator<Item = String> {
             uri.server_selection_try_once.is_some(),
             "serverSelectionTryOnce",
         ),
+        (has_key_password, "tlsCertificateKeyFilePassword"),
         (
             asks_for_revocation,
             "the check whether a certificate was revoked",
