@@ -2,6 +2,7 @@
 
 mod bson_corpus;
 mod recognise;
+mod uri;
 
 use std::collections::HashMap;
 
@@ -64,7 +65,7 @@ fn runner(suite: Suite) -> Runner {
         | Suite::UriOptions
         | Suite::AuthUri
         | Suite::ReadWriteConcernUri
-        | Suite::ReadWriteConcernDocument => Runner::Missing,
+        | Suite::ReadWriteConcernDocument => Runner::Runs(uri::cases),
         Suite::Sdam => Runner::Missing,
         Suite::ServerSelection | Suite::InWindow | Suite::Rtt | Suite::MaxStaleness => {
             Runner::Missing

@@ -54,3 +54,24 @@ impl IntoFuture for ParseConnectionString {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn takes_text_or_a_parsed_connection_string() {
+        let parsed = ConnectionString::parse("mongodb://a/?appName=x").unwrap();
+        for action in [
+            ClientOptions::parse("mongodb://a/?appName=x"),
+            ClientOptions::parse(parsed),
+        ] {
+            let options = action.into_future().now_or_never().unwrap().unwrap();
+            assert_eq!(options.app_name.as_deref(), Some("x"));
+        }
+        let refused = ClientOptions::parse("mongo://a".to_owned());
+        assert!(refused.into_future().now_or_never().unwrap().is_err());
+    }
+}

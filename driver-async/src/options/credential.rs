@@ -141,7 +141,8 @@ const EXTERNAL_SOURCE: &str = "$external";
 
 /// How a client proves who it is; see the authentication specification.
 ///
-/// This release speaks SCRAM-SHA-1 and SCRAM-SHA-256; a client cannot be built with another one.
+/// This release speaks SCRAM-SHA-1, SCRAM-SHA-256, MONGODB-X509 and PLAIN; a client cannot be built
+/// with another one.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub enum AuthMechanism {
@@ -248,7 +249,10 @@ impl AuthMechanism {
 
     /// Whether this driver speaks the mechanism.
     pub(crate) fn is_supported(&self) -> bool {
-        matches!(self, Self::ScramSha1 | Self::ScramSha256)
+        matches!(
+            self,
+            Self::ScramSha1 | Self::ScramSha256 | Self::MongoDbX509 | Self::Plain
+        )
     }
 }
 

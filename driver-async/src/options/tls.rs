@@ -58,9 +58,10 @@ pub struct TlsOptions {
     /// A PEM file with the certificates of the authorities to trust, in place of the well-known
     /// ones.
     pub ca_file_path: Option<PathBuf>,
-    /// A PEM file with the client's certificate and its private key.
+    /// A PEM file with the client's certificate and its private key, which must not be encrypted.
     pub cert_key_file_path: Option<PathBuf>,
-    /// The password of the private key in `cert_key_file_path`.
+    /// The password of the private key in `cert_key_file_path`. It is not used yet: an encrypted
+    /// key is an error when the client is built.
     pub tls_certificate_key_file_password: Option<Vec<u8>>,
 }
 

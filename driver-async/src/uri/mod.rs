@@ -220,3 +220,174 @@ impl<'de> Deserialize<'de> for ConnectionString {
 fn invalid(reason: impl fmt::Display) -> Error {
     Error::invalid_argument(format!("invalid connection string: {reason}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{AuthMechanism, TlsOptions};
+
+    fn parse(uri: &str) -> ConnectionString {
+        ConnectionString::parse(uri).unwrap_or_else(|error| panic!("{uri}: {error}"))
+    }
+
+    fn refused(uri: &str) -> String {
+        match ConnectionString::parse(uri) {
+            Ok(_) => panic!("{uri} was accepted"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn an_unknown_option_gives_one_warning_with_a_suggestion() {
+        let parsed = parse("mongodb://a/?maxPolSize=5&w=1");
+        let [warning] = parsed.warnings() else {
+            panic!("{:?}", parsed.warnings());
+        };
+        assert!(warning.contains("did you mean maxPoolSize?"), "{warning}");
+        assert_eq!(parsed.max_pool_size, None);
+    }
+
+    #[test]
+    fn the_last_of_a_repeated_option_counts() {
+        let parsed = parse("mongodb://a/?maxPoolSize=5&MAXPOOLSIZE=6");
+        assert_eq!(parsed.max_pool_size, Some(6));
+        assert_eq!(parsed.warnings().len(), 1);
+    }
+
+    #[test]
+    fn invalid_values_leave_the_default_and_warn() {
+        for option in [
+            "serverSelectionTimeoutMS=-1",
+            "socketTimeoutMS=-1",
+            "socketTimeoutMS=99999999999",
+            "maxPoolSize=-1",
+            "appName=",
+            "srvServiceName=a.b",
+            "readPreference=Secondary&maxStalenessSeconds=120",
+            "compressors=lzma",
+        ] {
+            let parsed = parse(&format!("mongodb://a/?{option}"));
+            let mut unchanged = parse("mongodb://a/");
+            unchanged.warnings.clone_from(&parsed.warnings);
+            unchanged.redacted.clone_from(&parsed.redacted);
+            assert_eq!(parsed.warnings().len(), 1, "{:?}", parsed.warnings());
+            assert_eq!(parsed, unchanged, "{option}");
+        }
+    }
+
+    #[test]
+    fn what_is_unsafe_to_ignore_is_refused() {
+        for (uri, reason) in [
+            ("mongodb://a/?tls=maybe", "neither true nor false"),
+            ("mongodb://a/?tls=true&tls=false", "contradict"),
+            ("mongodb://a/?tlsInsecure=false&tlsInsecure=true", "twice"),
+            ("mongodb://u:p@a/?authMechanism=SCRAM", "SCRAM-SHA-256"),
+            ("mongodb://u:p@a/?authMechanism=DEFAULT", "SCRAM-SHA-256"),
+            ("mongodb://a/?heartbeatFrequencyMS=499", "at least 500"),
+            (
+                "mongodb://a/?readPreferenceTags=dc:ny",
+                "choose another mode",
+            ),
+            (
+                "mongodb://a/?maxStalenessSeconds=120",
+                "choose another mode",
+            ),
+            ("mongodb://a,b/?directConnection=true", "name one host"),
+            ("mongodb://a,mongodb://b", "several connection strings"),
+            ("mongo://a", "must begin with"),
+            ("mongodb:///tmp/x.sock", "%2F"),
+            ("mongodb://127.0.0.1,/tmp/x.sock", "host number 2"),
+            ("mongodb+srv://[::1]", "not an IP address"),
+        ] {
+            let error = refused(uri);
+            assert!(error.contains(reason), "{uri}: {error}");
+        }
+    }
+
+    #[test]
+    fn errors_warnings_and_output_keep_secrets() {
+        let secrets = ["alice", "hunter2", "swordfish", "open-sesame", "mellon"];
+        let parsed = parse(
+            "mongodb://alice:hunter2@a/db?authMechanism=MONGODB-AWS\
+             &authMechanismProperties=AWS_SESSION_TOKEN:swordfish\
+             &tlsCertificateKeyFilePassword=open-sesame\
+             &proxyHost=p&proxyUsername=alice&proxyPassword=mellon&pasword=hunter2",
+        );
+        let shown = format!("{parsed} {parsed:?} {parsed:#?}");
+        for secret in secrets {
+            assert!(!shown.contains(secret), "{secret} in {shown}");
+        }
+        for uri in [
+            "mongodb://alice:hunter2",
+            "mongodb://alice:hun?ter2@a",
+            "mongodb://alice:hunter2%@a",
+            "mongodb://alice:hunter2@a:x",
+            "mongodb://alice:hunter2@a/?authSource=",
+            "mongodb://alice:hunter2@a/?authMechanism=MONGODB-X509",
+            "mongodb://a/?proxyPassword=hunter2",
+            "mongodb://a/?tlsCertificateKeyFilePassword=hunter2%",
+        ] {
+            let error = refused(uri);
+            assert!(!error.contains("hun"), "{uri}: {error}");
+        }
+    }
+
+    #[test]
+    fn display_gives_a_connection_string_without_its_secrets() {
+        assert_eq!(
+            parse("mongodb://u:p@a:1,%2Ftmp%2Fx.sock?w=1&nonsense=x").to_string(),
+            "mongodb://***@a:1,%2Ftmp%2Fx.sock/?w=1&nonsense=***"
+        );
+        assert_eq!(
+            parse("mongodb+srv://a.example.com").to_string(),
+            "mongodb+srv://a.example.com/"
+        );
+    }
+
+    #[test]
+    fn options_of_tls_turn_it_on_unless_it_is_turned_off() {
+        assert_eq!(parse("mongodb://a").tls, None);
+        let insecure = TlsOptions {
+            allow_invalid_certificates: Some(true),
+            allow_invalid_hostnames: Some(true),
+            ..TlsOptions::default()
+        };
+        assert_eq!(
+            parse("mongodb://a/?tlsInsecure=true").tls,
+            Some(Tls::Enabled(insecure))
+        );
+        assert_eq!(
+            parse("mongodb+srv://a.example.com").tls,
+            Some(Tls::Enabled(TlsOptions::default()))
+        );
+        let off = parse("mongodb://a/?tls=false&tlsCAFile=x");
+        assert_eq!(off.tls, Some(Tls::Disabled));
+        assert_eq!(off.warnings().len(), 1);
+    }
+
+    #[test]
+    fn credentials_take_their_source_from_the_option_then_the_path() {
+        let source = |uri: &str| parse(uri).credential.unwrap().source.unwrap();
+        assert_eq!(source("mongodb://u:p@a/shop"), "shop");
+        assert_eq!(source("mongodb://u:p@a/shop?authSource=x"), "x");
+        assert_eq!(source("mongodb://u:p@a/"), "admin");
+        assert_eq!(
+            source("mongodb://a/shop?authMechanism=MONGODB-X509"),
+            "$external"
+        );
+    }
+
+    #[test]
+    fn an_old_name_is_used_with_a_warning() {
+        let parsed = parse("mongodb://u@a/?authMechanism=GSSAPI&gssapiServiceName=other");
+        let credential = parsed.credential.clone().unwrap();
+        assert_eq!(credential.mechanism, Some(AuthMechanism::Gssapi));
+        assert_eq!(
+            credential.mechanism_properties,
+            Some(bson::doc! { "SERVICE_NAME": "other" })
+        );
+        assert_eq!(parsed.warnings().len(), 1);
+        let concern = parse("mongodb://a/?wtimeout=5").write_concern.unwrap();
+        assert_eq!(concern.w_timeout, Some(Duration::from_millis(5)));
+    }
+}

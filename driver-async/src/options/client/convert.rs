@@ -3,7 +3,7 @@
 use super::ClientOptions;
 use crate::{
     error::{Error, Result},
-    options::{ConnectionString, HostInfo, SelectionCriteria},
+    options::{ConnectionString, HostInfo, SelectionCriteria, Tls},
 };
 
 impl ClientOptions {
@@ -71,6 +71,8 @@ impl ClientOptions {
 fn not_supported(uri: &ConnectionString) -> impl Iterator<Item = String> {
     let asks_for_revocation = uri.tls_disable_ocsp_endpoint_check == Some(false)
         || uri.tls_disable_certificate_revocation_check == Some(false);
+    let has_key_password = matches!(&uri.tls, Some(Tls::Enabled(tls))
+        if tls.tls_certificate_key_file_password.is_some());
     [
         (uri.timeout.is_some(), "timeoutMS"),
         (uri.compressors.is_some(), "compressors"),
@@ -84,6 +86,7 @@ fn not_supported(uri: &ConnectionString) -> impl Iterator<Item = String> {
             uri.server_selection_try_once.is_some(),
             "serverSelectionTryOnce",
         ),
+        (has_key_password, "tlsCertificateKeyFilePassword"),
         (
             asks_for_revocation,
             "the check whether a certificate was revoked",
@@ -92,4 +95,47 @@ fn not_supported(uri: &ConnectionString) -> impl Iterator<Item = String> {
     .into_iter()
     .filter_map(|(is_asked_for, what)| is_asked_for.then_some(what))
     .map(|what| format!("{what} is not supported by this release and is ignored"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn convert(uri: &str) -> Result<ClientOptions> {
+        ClientOptions::from_connection_string(ConnectionString::parse(uri).unwrap())
+    }
+
+    #[test]
+    fn what_cannot_be_ignored_safely_is_refused() {
+        for (uri, what) in [
+            ("mongodb+srv://a.example.com", "mongodb+srv://"),
+            ("mongodb://a/?proxyHost=p", "SOCKS5"),
+        ] {
+            let error = convert(uri).unwrap_err().to_string();
+            assert!(
+                error.contains(what) && error.contains("not supported"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_ignored_is_warned_of() {
+        let options = convert("mongodb://a/?timeoutMS=5&compressors=zlib&nonsense=1").unwrap();
+        let warnings = options.warnings().join("\n");
+        for name in ["timeoutMS", "compressors", "nonsense"] {
+            assert!(warnings.contains(name), "{name} in {warnings}");
+        }
+        let nothing_to_ignore = "mongodb://a/?enableOverloadRetargeting=false";
+        assert_eq!(convert(nothing_to_ignore).unwrap().warnings().len(), 0);
+    }
+
+    #[test]
+    fn debug_output_shows_no_secret() {
+        let options = convert("mongodb://alice:hunter2@a/?tlsCertificateKeyFilePassword=swordfish");
+        let text = format!("{:?}", options.unwrap());
+        for secret in ["alice", "hunter2", "swordfish"] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
 }

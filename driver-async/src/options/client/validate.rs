@@ -3,7 +3,7 @@
 use super::ClientOptions;
 use crate::{
     error::{Error, Result},
-    options::ServerAddress,
+    options::{AuthMechanism, ServerAddress, Tls},
 };
 
 /// The most bytes that an application's name may have, by the handshake specification.
@@ -79,13 +79,23 @@ impl ClientOptions {
         };
         credential.validate()?;
         match &credential.mechanism {
+            Some(AuthMechanism::MongoDbX509) if !self.has_client_certificate() => {
+                Err(Error::invalid_argument(
+                    "MONGODB-X509 needs TLS with a client certificate; set cert_key_file_path of \
+                     the TLS options, or tlsCertificateKeyFile in a connection string",
+                ))
+            }
             Some(mechanism) if !mechanism.is_supported() => Err(Error::invalid_argument(format!(
-                "authentication by {} is not supported by this release; use SCRAM-SHA-256 or \
-                 SCRAM-SHA-1",
+                "authentication by {} is not supported by this release; use SCRAM-SHA-256, \
+                 SCRAM-SHA-1, MONGODB-X509 or PLAIN",
                 mechanism.as_str()
             ))),
             _ => Ok(()),
         }
+    }
+
+    fn has_client_certificate(&self) -> bool {
+        matches!(&self.tls, Some(Tls::Enabled(tls)) if tls.cert_key_file_path.is_some())
     }
 }
 
@@ -131,7 +141,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::options::{AuthMechanism, Credential, WriteConcern};
+    use crate::options::{Credential, TlsOptions, WriteConcern};
 
     fn refused(options: ClientOptions) -> String {
         options.validate().unwrap_err().to_string()
@@ -188,8 +198,20 @@ mod tests {
 
     #[test]
     fn mechanisms_that_are_not_spoken_are_refused() {
+        let credential = Credential::builder()
+            .username("u".to_owned())
+            .mechanism(AuthMechanism::Gssapi);
+        let options = ClientOptions::builder().credential(credential.build());
+        assert!(refused(options.build()).contains("GSSAPI"));
+    }
+
+    #[test]
+    fn x509_needs_a_client_certificate() {
         let credential = Credential::builder().mechanism(AuthMechanism::MongoDbX509);
         let options = ClientOptions::builder().credential(credential.build());
-        assert!(refused(options.build()).contains("MONGODB-X509"));
+        let plain = options.clone().build();
+        assert!(refused(plain).contains("tlsCertificateKeyFile"));
+        let tls = TlsOptions::builder().cert_key_file_path(std::path::PathBuf::from("c.pem"));
+        assert!(options.tls(tls.build()).build().validate().is_ok());
     }
 }
