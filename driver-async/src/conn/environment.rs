@@ -4,6 +4,10 @@ use std::{env, fs, path::Path};
 
 use crate::proto::hello::{Environment, OperatingSystem};
 
+/// What the driver runs on. The exact compiler is not known without a build script.
+pub(crate) const PLATFORM: &str =
+    concat!("Rust ", env!("CARGO_PKG_RUST_VERSION"), " or newer, tokio");
+
 /// The operating system that the program runs on.
 pub(crate) fn operating_system() -> OperatingSystem {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();

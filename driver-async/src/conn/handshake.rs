@@ -8,7 +8,7 @@ use crate::{
         Connection,
         auth::{Authenticator, Speculation},
         command_error,
-        environment::{environment, operating_system},
+        environment::{PLATFORM, environment, operating_system},
     },
     error::{Error, ErrorKind, Result},
     options::{ClientOptions, DriverInfo},
@@ -37,7 +37,7 @@ pub(crate) enum MonitorHello {
         /// The name to use: [`HelloName::next`] of the one before.
         name: HelloName,
         /// Makes the server wait for a change.
-        awaited_change: Option<AwaitedChange>,
+        until_change: Option<AwaitedChange>,
     },
 }
 
@@ -49,7 +49,7 @@ impl Handshaker {
     /// long or malformed, and the errors of [`Authenticator::new`].
     pub(crate) fn new(options: &ClientOptions) -> Result<Self> {
         let app_name = options.app_name.as_deref();
-        let metadata = ClientMetadata::new(app_name, operating_system(), environment())?;
+        let metadata = ClientMetadata::new(app_name, PLATFORM, operating_system(), environment())?;
         let server_api = options.server_api.as_ref();
         let handshaker = Self {
             metadata: Mutex::new(metadata),
@@ -142,18 +142,15 @@ impl Handshaker {
         command: &mut DocumentWriter<'_>,
         hello: MonitorHello,
     ) -> Result<()> {
-        let (name, awaited_change) = match hello {
+        let (name, until_change) = match hello {
             MonitorHello::First => return self.write_first(command, None, None),
-            MonitorHello::Later {
-                name,
-                awaited_change,
-            } => (name, awaited_change),
+            MonitorHello::Later { name, until_change } => (name, until_change),
         };
         let server_api = self.server_api.as_deref();
         write_hello(
             command,
             &HelloRequest {
-                awaited_change,
+                until_change,
                 server_api,
                 ..HelloRequest::new(name)
             },
@@ -264,19 +261,21 @@ mod tests {
     }
 
     fn options(credential: Option<Credential>) -> ClientOptions {
-        let mut options = ClientOptions::default();
-        options.credential = credential;
-        options
+        ClientOptions::builder().credential(credential).build()
     }
 
     fn credential(mechanism: Option<AuthMechanism>) -> Credential {
-        let mut credential = Credential::default();
-        credential.username = Some("us,er".to_owned());
-        credential.mechanism = mechanism;
-        if credential.mechanism != Some(AuthMechanism::MongoDbX509) {
-            credential.password = Some("pencil".to_owned());
+        let password = match mechanism {
+            Some(AuthMechanism::MongoDbX509) => None,
+            _ => Some("pencil".to_owned()),
+        };
+        let username = Some("us,er".to_owned());
+        Credential {
+            username,
+            password,
+            mechanism,
+            ..Credential::default()
         }
-        credential
     }
 
     fn payload(bytes: &[u8]) -> Binary {
@@ -296,7 +295,7 @@ mod tests {
             (
                 MonitorHello::Later {
                     name: HelloName::Hello,
-                    awaited_change: None,
+                    until_change: None,
                 },
                 false,
             ),

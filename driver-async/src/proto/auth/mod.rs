@@ -7,5 +7,5 @@ mod x509;
 
 pub use keys::{KeyDerivation, ScramKeys, ScramMechanism};
 pub use sasl::{SaslReply, plain_payload, sasl_continue, sasl_start, scram_start};
-pub use scram::{ScramChallenge, ScramFinal, ScramFirst, ScramStart};
+pub use scram::{ScramFirst, ScramStart};
 pub use x509::x509_authenticate;

@@ -1,6 +1,6 @@
 //! Where the program runs, as far as the client metadata tells.
 
-use bson::{RawDocument, RawDocumentBuf};
+use bson::RawDocumentBuf;
 
 use crate::{error::Result, proto::wire::DocumentWriter};
 
@@ -149,7 +149,7 @@ fn append_optional(writer: &mut DocumentWriter<'_>, key: &str, value: Option<&st
 
 #[cfg(test)]
 mod tests {
-    use bson::{Document, doc};
+    use bson::{Document, RawDocument, doc};
 
     use super::*;
 

@@ -12,7 +12,6 @@ use crate::{
 
 const DRIVER_NAME: &str = "motorcade";
 const DRIVER_VERSION: &str = env!("CARGO_PKG_VERSION");
-const PLATFORM: &str = concat!("Rust ", env!("CARGO_PKG_RUST_VERSION"), " or newer, tokio");
 /// The longest `client` document that servers accept, in bytes.
 const LIMIT: usize = 512;
 const APP_NAME_LIMIT: usize = 128;
@@ -25,6 +24,7 @@ const DELIMITER: char = '|';
 #[derive(Clone, Debug)]
 pub struct ClientMetadata {
     app_name: Option<String>,
+    platform: &'static str,
     os: OperatingSystem,
     environment: Environment,
     wrappers: Vec<Wrapper>,
@@ -49,12 +49,13 @@ enum Cut {
 }
 
 impl ClientMetadata {
-    /// Metadata of a client that nothing wraps yet.
+    /// Metadata of a client that nothing wraps yet; `platform` names what the driver runs on.
     ///
     /// # Errors
     /// An invalid-argument error when the application's name is longer than 128 bytes.
     pub fn new(
         app_name: Option<&str>,
+        platform: &'static str,
         os: OperatingSystem,
         environment: Environment,
     ) -> Result<Self> {
@@ -68,6 +69,7 @@ impl ClientMetadata {
         }
         let mut metadata = Self {
             app_name: app_name.filter(|name| !name.is_empty()).map(str::to_owned),
+            platform,
             os,
             environment,
             wrappers: Vec::new(),
@@ -190,7 +192,7 @@ impl ClientMetadata {
     }
 
     fn platform(&self) -> String {
-        let mut text = PLATFORM.to_owned();
+        let mut text = self.platform.to_owned();
         for wrapper in self
             .wrappers
             .iter()
@@ -219,6 +221,8 @@ mod tests {
 
     use super::*;
 
+    const PLATFORM: &str = "Rust";
+
     fn lambda(region: &str) -> Environment {
         let region = region.to_owned();
         let variable = move |name: &str| match name {
@@ -239,7 +243,7 @@ mod tests {
     }
 
     fn metadata() -> ClientMetadata {
-        ClientMetadata::new(Some("app"), linux(), lambda("r")).unwrap()
+        ClientMetadata::new(Some("app"), PLATFORM, linux(), lambda("r")).unwrap()
     }
 
     fn shown(metadata: &ClientMetadata) -> Document {
@@ -279,7 +283,12 @@ mod tests {
             "env": { "name": "aws.lambda", "region": "r", "container": { "runtime": "docker" } },
         };
         assert_eq!(shown(&metadata()), wanted);
-        let bare = ClientMetadata::new(None, OperatingSystem::default(), Environment::default());
+        let bare = ClientMetadata::new(
+            None,
+            PLATFORM,
+            OperatingSystem::default(),
+            Environment::default(),
+        );
         wanted.remove("application");
         wanted.remove("env");
         wanted.insert("os", bson::doc! { "type": "unknown" });
@@ -288,14 +297,15 @@ mod tests {
 
     #[test]
     fn an_application_name_has_at_most_128_bytes() {
-        let made = |name: &str| ClientMetadata::new(Some(name), linux(), Environment::default());
+        let made =
+            |name: &str| ClientMetadata::new(Some(name), PLATFORM, linux(), Environment::default());
         assert!(made(&"é".repeat(64)).is_ok());
         assert!(made(&"a".repeat(129)).is_err());
     }
 
     #[test]
     fn the_details_of_the_environment_are_cut_first() {
-        let long = ClientMetadata::new(None, linux(), lambda(&"a".repeat(512))).unwrap();
+        let long = ClientMetadata::new(None, PLATFORM, linux(), lambda(&"a".repeat(512))).unwrap();
         let long = shown(&long);
         assert_eq!(
             long.get_document("env").unwrap(),
@@ -310,7 +320,7 @@ mod tests {
             name: Some("a".repeat(512)),
             ..linux()
         };
-        let long = shown(&ClientMetadata::new(None, os, lambda("r")).unwrap());
+        let long = shown(&ClientMetadata::new(None, PLATFORM, os, lambda("r")).unwrap());
         assert_eq!(
             long.get_document("os").unwrap(),
             &bson::doc! { "type": "Linux" }

@@ -73,7 +73,7 @@ pub struct HelloRequest<'a> {
     /// The fields that declare the server API.
     pub server_api: Option<&'a RawDocument>,
     /// Makes the server wait for a change.
-    pub awaited_change: Option<AwaitedChange>,
+    pub until_change: Option<AwaitedChange>,
 }
 
 impl HelloRequest<'_> {
@@ -87,7 +87,7 @@ impl HelloRequest<'_> {
             speculative_authenticate: None,
             load_balanced: false,
             server_api: None,
-            awaited_change: None,
+            until_change: None,
         }
     }
 }
@@ -101,7 +101,7 @@ pub fn write_hello(command: &mut DocumentWriter<'_>, request: &HelloRequest<'_>)
     if request.name == HelloName::Legacy {
         command.append_bool("helloOk", true)?;
     }
-    if let Some(AwaitedChange { known, limit }) = request.awaited_change {
+    if let Some(AwaitedChange { known, limit }) = request.until_change {
         command.append_document_with("topologyVersion", |version| {
             version.append_object_id("processId", known.process_id)?;
             version.append_i64("counter", known.counter)
@@ -190,7 +190,7 @@ mod tests {
             counter: 4,
         };
         let request = HelloRequest {
-            awaited_change: Some(AwaitedChange {
+            until_change: Some(AwaitedChange {
                 known,
                 limit: Duration::from_secs(10),
             }),
