@@ -23,3 +23,4 @@ mod uri;
 pub use bson;
 
 pub use namespace::Namespace;
+pub use options::IndexModel;
