@@ -1,6 +1,8 @@
 //! What the driver decides: pure code that never waits and never reads a clock.
 
 pub mod auth;
+pub mod bulk_split;
+pub mod cursor;
 pub mod hello;
 pub mod pool_state;
 pub mod selection;
