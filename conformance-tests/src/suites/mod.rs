@@ -2,6 +2,9 @@
 
 mod bson_corpus;
 mod recognise;
+mod sdam;
+mod selection;
+mod uri;
 
 use std::collections::HashMap;
 
@@ -64,10 +67,10 @@ fn runner(suite: Suite) -> Runner {
         | Suite::UriOptions
         | Suite::AuthUri
         | Suite::ReadWriteConcernUri
-        | Suite::ReadWriteConcernDocument => Runner::Missing,
-        Suite::Sdam => Runner::Missing,
+        | Suite::ReadWriteConcernDocument => Runner::Runs(uri::cases),
+        Suite::Sdam => Runner::Runs(sdam::cases),
         Suite::ServerSelection | Suite::InWindow | Suite::Rtt | Suite::MaxStaleness => {
-            Runner::Missing
+            Runner::Runs(selection::cases)
         }
         Suite::Cmap => Runner::Missing,
         Suite::BsonCorpus => Runner::Runs(bson_corpus::cases),

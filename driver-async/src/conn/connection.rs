@@ -5,20 +5,21 @@ use std::{
     sync::atomic::{AtomicI32, Ordering},
 };
 
-use bson::oid::ObjectId;
+use bson::{RawDocument, oid::ObjectId};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     address::ServerAddress,
     deadline::Deadline,
-    error::{Error, Result},
+    error::Result,
     net::Stream,
     proto::{
         hello::HelloReply,
         topology::ServerType,
         wire::{
             DEFAULT_MAX_MESSAGE_SIZE, DocumentWriter, Header, MessageFlags, MessageWriter, Reply,
+            prepared_body,
         },
     },
 };
@@ -31,7 +32,7 @@ const READ_ROOM_AT_ONCE: usize = 1024 * 1024;
 const KEPT_BUFFER: usize = 1024 * 1024;
 
 /// What a server said about itself when the connection was made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct ServerFacts {
     pub(crate) server_type: ServerType,
     pub(crate) max_bson_object_size: usize,
@@ -56,6 +57,13 @@ impl Default for ServerFacts {
             service_id: None,
             server_connection_id: None,
         }
+    }
+}
+
+impl ServerFacts {
+    /// Whether the server understands `$clusterTime`: members of sets and routers do.
+    pub(crate) fn gossips_cluster_time(&self) -> bool {
+        self.server_type != ServerType::Standalone
     }
 }
 
@@ -147,9 +155,9 @@ impl Connection {
         Ok(request_id)
     }
 
-    /// The body of the prepared command, for those who listen.
-    pub(crate) fn prepared_message(&self) -> &[u8] {
-        &self.outgoing
+    /// The prepared command, without the documents that follow it, for those who listen.
+    pub(crate) fn prepared_command(&self) -> &RawDocument {
+        prepared_body(&self.outgoing)
     }
 
     /// Sends the prepared command and `trailing`, and awaits the reply.
@@ -281,23 +289,4 @@ impl Connection {
 fn next_request_id() -> i32 {
     static NEXT: AtomicI32 = AtomicI32::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
-/// The error of a reply whose `ok` is not 1; `None` for a success.
-pub(crate) fn command_error(reply: &bson::RawDocument) -> Option<Error> {
-    let ok = match reply.get("ok") {
-        Ok(Some(value)) => {
-            value.as_f64() == Some(1.0)
-                || value.as_i32() == Some(1)
-                || value.as_i64() == Some(1)
-                || value.as_bool() == Some(true)
-        }
-        _ => false,
-    };
-    if ok {
-        return None;
-    }
-    let error = crate::error::CommandError::from_reply(reply);
-    let error = Error::from(crate::error::ErrorKind::Command(error));
-    Some(error.with_labels_of(reply).with_server_response(reply))
 }

@@ -38,7 +38,7 @@ fn is_retryable_write(code: i32) -> bool {
 
 /// How an error code or message says that a server changed its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StateChange {
+pub(crate) enum StateChange {
     /// The server is no longer the primary.
     NotWritablePrimary,
     /// The server is recovering.
@@ -49,7 +49,7 @@ pub enum StateChange {
 
 impl StateChange {
     /// The state change that a code says, or, for servers that give no code, a message.
-    pub fn of(code: Option<i32>, message: &str) -> Option<Self> {
+    pub(crate) fn of(code: Option<i32>, message: &str) -> Option<Self> {
         match code.filter(|code| *code != 0) {
             Some(code) if NODE_IS_SHUTTING_DOWN.contains(&code) => Some(Self::ShuttingDown),
             Some(code) if NODE_IS_RECOVERING.contains(&code) => Some(Self::Recovering),

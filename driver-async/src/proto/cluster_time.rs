@@ -13,28 +13,25 @@ impl ClusterTime {
     ///
     /// A document without a timestamp is ignored: a wrong clock must not stop an operation.
     pub fn advance(&mut self, document: &RawDocument) -> bool {
-        let Ok(time) = document.get_timestamp("clusterTime") else {
-            return false;
-        };
-        if self
-            .newest
-            .as_ref()
-            .is_some_and(|(newest, _)| *newest >= time)
-        {
-            return false;
+        match document.get_timestamp("clusterTime") {
+            Ok(time) if self.is_behind(document) => {
+                self.newest = Some((time, document.to_owned()));
+                true
+            }
+            _ => false,
         }
-        self.newest = Some((time, document.to_owned()));
-        true
+    }
+
+    /// Whether a `$clusterTime` document is newer than the newest so far.
+    pub fn is_behind(&self, document: &RawDocument) -> bool {
+        let newest = self.newest.as_ref().map(|(time, _)| *time);
+        let time = document.get_timestamp("clusterTime");
+        time.is_ok_and(|time| newest.is_none_or(|newest| newest < time))
     }
 
     /// The newest document, to be sent as `$clusterTime`.
     pub fn document(&self) -> Option<&RawDocument> {
         self.newest.as_ref().map(|(_, document)| &**document)
-    }
-
-    /// The newest time.
-    pub fn timestamp(&self) -> Option<Timestamp> {
-        self.newest.as_ref().map(|(time, _)| *time)
     }
 }
 

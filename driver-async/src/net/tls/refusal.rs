@@ -75,7 +75,8 @@ fn advice(host: &str, error: &TlsError) -> String {
 
 fn certificate_advice(host: &str, error: &CertificateError) -> String {
     match error {
-        CertificateError::UnknownIssuer => {
+        // A signature is bad when the authority was made anew under its old name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "set tlsCAFile to the certificate of the authority that issued the server's".to_owned()
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {

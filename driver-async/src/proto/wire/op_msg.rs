@@ -113,6 +113,17 @@ impl<'a> MessageWriter<'a> {
     }
 }
 
+/// The command in a message that [`MessageWriter`] wrote.
+pub fn prepared_body(message: &[u8]) -> &RawDocument {
+    let start = Header::LENGTH + FLAGS_LENGTH + 1;
+    let length = read_u32(message, start)
+        .ok()
+        .and_then(|length| usize::try_from(length).ok());
+    let bytes = length.and_then(|length| message.get(start..start.checked_add(length)?));
+    let document = bytes.and_then(|bytes| RawDocument::from_bytes(bytes).ok());
+    document.unwrap_or_else(|| empty_document())
+}
+
 /// A server's reply: the received buffer, and where in it the document lies.
 ///
 /// The buffer is shared, so a cursor can keep its batch without a copy.
