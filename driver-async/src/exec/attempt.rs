@@ -199,10 +199,10 @@ impl<'a, O: Operation> Call<'a, O> {
         error: &Error,
         facts: &ServerFacts,
     ) {
-        if error.is_network() {
-            if let Some(session) = self.session.as_mut().and_then(ImplicitSession::used) {
-                session.mark_dirty();
-            }
+        if error.is_network()
+            && let Some(session) = self.session.as_mut().and_then(ImplicitSession::used)
+        {
+            session.mark_dirty();
         }
         if error.is_network() || error.state_change().is_some() {
             self.client.topology().report_operation_error(

@@ -18,7 +18,7 @@ pub(super) enum Grant<T> {
 
 impl<T, W> PoolState<T, W> {
     /// Begins a check-out.
-    pub fn check_out(&mut self, now: Instant) -> (Step<T>, Effects<T, W>) {
+    pub(crate) fn check_out(&mut self, now: Instant) -> (Step<T>, Effects<T, W>) {
         let mut effects = Effects::default();
         self.journal.check_out_started(&mut effects.events);
         let step = self.advance(now, now, &mut effects);
@@ -26,7 +26,7 @@ impl<T, W> PoolState<T, W> {
     }
 
     /// Continues a check-out whose connection turned out to be dead.
-    pub fn replace(
+    pub(crate) fn replace(
         &mut self,
         dead: Box<Member<T>>,
         started: Instant,
@@ -41,7 +41,12 @@ impl<T, W> PoolState<T, W> {
     }
 
     /// Notes that a probed connection is alive and is handed out.
-    pub fn accept(&mut self, member: &Member<T>, started: Instant, now: Instant) -> Effects<T, W> {
+    pub(crate) fn accept(
+        &mut self,
+        member: &Member<T>,
+        started: Instant,
+        now: Instant,
+    ) -> Effects<T, W> {
         let mut effects = Effects::default();
         self.journal
             .checked_out(member.id, now - started, &mut effects.events);
@@ -49,7 +54,7 @@ impl<T, W> PoolState<T, W> {
     }
 
     /// What a waiter does next; `None` when it goes on waiting, to be woken by `waker`.
-    pub fn look(
+    pub(crate) fn look(
         &mut self,
         ticket: Ticket,
         waker: W,
@@ -66,7 +71,7 @@ impl<T, W> PoolState<T, W> {
 
     /// Ends a wait for lack of time, unless something was granted at the last moment. The error
     /// is the one that the caller will see.
-    pub fn time_out(
+    pub(crate) fn time_out(
         &mut self,
         ticket: Ticket,
         error: Error,
@@ -88,7 +93,7 @@ impl<T, W> PoolState<T, W> {
     }
 
     /// Notes that a check-out failed because its connection could not be established.
-    pub fn check_out_failed(
+    pub(crate) fn check_out_failed(
         &mut self,
         error: &Error,
         started: Instant,
@@ -112,7 +117,7 @@ impl<T, W> PoolState<T, W> {
     }
 
     /// Takes back what was granted to a waiter that vanished, and its place in the queue.
-    pub fn abandon_wait(
+    pub(crate) fn abandon_wait(
         &mut self,
         ticket: Ticket,
         started: Instant,
@@ -136,7 +141,12 @@ impl<T, W> PoolState<T, W> {
     }
 
     /// Takes back the slot of a check-out that vanished while it was establishing a connection.
-    pub fn abandon_connect(&mut self, slot: Slot, started: Instant, now: Instant) -> Effects<T, W> {
+    pub(crate) fn abandon_connect(
+        &mut self,
+        slot: Slot,
+        started: Instant,
+        now: Instant,
+    ) -> Effects<T, W> {
         let mut effects = self.not_established(slot, &Failure::Dropped, now);
         self.journal.check_out_failed(
             ConnectionCheckoutFailedReason::Dropped,
