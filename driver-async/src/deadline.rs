@@ -40,7 +40,7 @@ impl fmt::Display for Cause {
 
 /// The moment at which a wait ends, with the limit and the option it came from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline {
+pub struct Deadline {
     at: Option<Instant>,
     limit: Duration,
     cause: Cause,
@@ -48,7 +48,7 @@ pub(crate) struct Deadline {
 
 impl Deadline {
     /// A deadline that never passes.
-    pub(crate) const NEVER: Self = Self {
+    pub const NEVER: Self = Self {
         at: None,
         limit: Duration::ZERO,
         cause: Cause::Never,

@@ -1,1 +1,280 @@
 //! One server's connections.
+//!
+//! The accounting is the pure [`PoolState`](crate::proto::pool_state::PoolState) behind one lock,
+//! which is held for a few instructions at a time. There is no task that owns the pool and none
+//! for an operation: whoever checks a connection out also establishes it when there is none. One
+//! upkeep task per pool keeps the minimum size and closes what is stale or unused.
+
+mod check_out;
+mod inner;
+mod pooled_connection;
+mod upkeep;
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use bson::oid::ObjectId;
+
+use crate::{
+    address::ServerAddress,
+    error::Error,
+    event::{
+        EventHandler,
+        cmap::{CmapEvent, ConnectionPoolOptions, PoolCreatedEvent},
+    },
+    proto::pool_state::{Limits, Slot},
+};
+use inner::Inner;
+
+pub use crate::{
+    deadline::Deadline,
+    error::Result,
+    proto::pool_state::{ClearCause, Generation, Interrupt, PoolCounts},
+};
+pub use pooled_connection::PooledConnection;
+
+const DEFAULT_MAX_POOL_SIZE: u32 = 100;
+const DEFAULT_MAX_CONNECTING: u32 = 2;
+/// How long the upkeep waits after a failure to establish a connection that did not clear the
+/// pool. A failure that did is followed by the next successful check of the server.
+const DEFAULT_MAINTENANCE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Establishes the connections of a pool: connects, shakes hands and authenticates.
+pub trait Connect: Send + Sync + 'static {
+    /// What is established.
+    type Connection: PoolMember;
+
+    /// Establishes one connection. The future may be dropped at any await.
+    ///
+    /// # Errors
+    /// Whatever makes the connection unusable; the check-out fails with the same error.
+    fn connect(
+        &self,
+        request: ConnectRequest,
+    ) -> impl Future<Output = Result<Self::Connection>> + Send;
+
+    /// Hears of a connection that could not be established, for an operation or in the background.
+    /// The pool still counts the connection and has not told its listeners, so a server that is
+    /// marked as unknown here clears the pool before the next in the queue tries.
+    fn failed(&self, _request: &ConnectRequest, _error: &Error) {}
+}
+
+/// A connection as the pool sees it. Dropping it closes its socket without blocking.
+pub trait PoolMember: Send + 'static {
+    /// Whether the connection is between two messages and has not failed.
+    fn is_reusable(&self) -> bool;
+
+    /// Whether the peer is known to have closed the connection. Must not block.
+    fn has_hung_up(&self) -> bool;
+
+    /// The service that a load balancer chose for the connection.
+    fn service_id(&self) -> Option<ObjectId> {
+        None
+    }
+}
+
+/// Which connection to establish.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnectRequest {
+    /// The connection's number, unique in its pool.
+    pub id: u32,
+    /// The pool's generation. Behind a load balancer, the generation of the service takes its
+    /// place once the service is known; see [`PooledConnection::generation`].
+    pub generation: Generation,
+    /// Whether no operation is waiting for the connection.
+    pub is_background: bool,
+    /// When the operation has no time left. A limit on the wait in the queue is not part of it.
+    pub deadline: Deadline,
+    /// Fires when the connection must stop what it is doing. The pool itself stops waiting for
+    /// [`Connect::connect`] then; later it is for the connection's I/O to look at.
+    pub interrupt: Arc<Interrupt>,
+}
+
+impl ConnectRequest {
+    fn new(slot: &Slot, is_background: bool, deadline: Deadline) -> Self {
+        Self {
+            id: slot.id(),
+            generation: slot.generation(),
+            is_background,
+            deadline,
+            interrupt: Arc::clone(slot.interrupt()),
+        }
+    }
+}
+
+/// The options of a pool, each with its default.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolOptions {
+    /// The most connections, 100 by default; 0 means no limit.
+    pub max_pool_size: Option<u32>,
+    /// The number of connections to keep open, 0 by default.
+    pub min_pool_size: Option<u32>,
+    /// How long a connection may stay unused; no limit by default or when zero.
+    pub max_idle_time: Option<Duration>,
+    /// The most connections being established at the same time, 2 by default.
+    pub max_connecting: Option<u32>,
+    /// How long a check-out waits in the queue; no limit by default or when zero.
+    pub wait_queue_timeout: Option<Duration>,
+    /// Whether a load balancer stands before the servers.
+    pub load_balanced: bool,
+    /// The time between two background attempts to connect, of which the first failed and did not
+    /// clear the pool. `None` turns all upkeep off; 10 seconds by default.
+    pub maintenance_interval: Option<Duration>,
+}
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        Self {
+            max_pool_size: None,
+            min_pool_size: None,
+            max_idle_time: None,
+            max_connecting: None,
+            wait_queue_timeout: None,
+            load_balanced: false,
+            maintenance_interval: Some(DEFAULT_MAINTENANCE_INTERVAL),
+        }
+    }
+}
+
+impl PoolOptions {
+    fn limits(&self) -> Limits {
+        let max_total = match self.max_pool_size.unwrap_or(DEFAULT_MAX_POOL_SIZE) {
+            0 => usize::MAX,
+            limit => to_usize(limit),
+        };
+        Limits {
+            max_total,
+            min_total: to_usize(self.min_pool_size.unwrap_or(0)).min(max_total),
+            max_connecting: to_usize(self.max_connecting.unwrap_or(DEFAULT_MAX_CONNECTING).max(1)),
+            max_idle: self.max_idle_time.filter(|limit| !limit.is_zero()),
+            load_balanced: self.load_balanced,
+        }
+    }
+
+    fn max_pool_size_text(&self) -> String {
+        match self.max_pool_size.unwrap_or(DEFAULT_MAX_POOL_SIZE) {
+            0 => "unlimited".to_owned(),
+            limit => limit.to_string(),
+        }
+    }
+
+    fn as_event(&self) -> ConnectionPoolOptions {
+        ConnectionPoolOptions {
+            max_idle_time: self.max_idle_time,
+            max_pool_size: self.max_pool_size,
+            min_pool_size: self.min_pool_size,
+            max_connecting: self.max_connecting,
+            wait_queue_timeout: self.wait_queue_timeout,
+        }
+    }
+}
+
+fn to_usize(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// A handle to the connections to one server.
+///
+/// The pool is created paused, without connections or tasks. It closes itself when the last handle
+/// and the last connection that was checked out are gone.
+pub struct Pool<C: Connect> {
+    inner: Arc<Inner<C>>,
+}
+
+impl<C: Connect> Pool<C> {
+    /// A paused pool. Nothing is connected or spawned; the runtime that is current, if any, is
+    /// remembered for the upkeep task.
+    pub fn new(
+        address: ServerAddress,
+        options: PoolOptions,
+        connector: C,
+        handler: Option<EventHandler<CmapEvent>>,
+    ) -> Self {
+        let created = PoolCreatedEvent {
+            address: address.clone(),
+            options: Some(options.as_event()),
+        };
+        let inner = Arc::new(Inner::new(address, options, connector, handler));
+        inner.announce(created.into());
+        Self { inner }
+    }
+
+    /// A connection that is exclusively the caller's until it is dropped.
+    ///
+    /// An idle connection is handed out without waiting. Otherwise the caller's own future
+    /// establishes one, or waits in the queue; the queue is served in the order of arrival. The
+    /// deadline bounds the wait in the queue together with `waitQueueTimeoutMS`, and, unless
+    /// `waitQueueTimeoutMS` caused it, is passed on to [`Connect::connect`].
+    ///
+    /// Dropping the future at any await leaves the pool's counts exact.
+    ///
+    /// # Errors
+    /// - `ConnectionPoolCleared` when the pool is paused or was cleared meanwhile, which another
+    ///   attempt may survive, and when the pool is closed.
+    /// - `Timeout` when the time in the queue was up. This says nothing about the server.
+    /// - The error of [`Connect::connect`].
+    pub async fn check_out(&self, deadline: &Deadline) -> Result<PooledConnection<C>> {
+        check_out::check_out(&self.inner, deadline).await
+    }
+
+    /// Lets the pool hand out connections, and starts the upkeep. Nothing happens when the pool is
+    /// ready already, or closed.
+    pub fn ready(&self) {
+        self.inner.change(|state| ((), state.ready()));
+        upkeep::start(&self.inner);
+    }
+
+    /// Makes the current connections stale: they are closed when they are next touched.
+    ///
+    /// The pool is paused until [`Pool::ready`], and everybody who waits for a connection fails.
+    /// Behind a load balancer only the connections to one service become stale, and the pool stays
+    /// ready.
+    pub fn clear(&self, cause: ClearCause) {
+        self.inner.change(|state| ((), state.clear(cause)));
+    }
+
+    /// Closes the pool for good. Idle connections are closed now, those in use when they come back.
+    pub fn close(&self) {
+        self.inner.close();
+    }
+
+    /// The current generation of the pool; behind a load balancer, of one service.
+    pub fn generation(&self, service_id: Option<ObjectId>) -> Generation {
+        self.inner.read(|state| state.generation(service_id))
+    }
+
+    /// How many connections there are, and what they do.
+    pub fn counts(&self) -> PoolCounts {
+        self.inner.read(|state| state.counts())
+    }
+
+    /// The server that the pool connects to.
+    pub fn address(&self) -> &ServerAddress {
+        self.inner.address()
+    }
+
+    /// What establishes the pool's connections.
+    pub fn connector(&self) -> &C {
+        self.inner.connector()
+    }
+}
+
+impl<C: Connect> Clone for Pool<C> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+}
+
+impl<C: Connect> fmt::Debug for Pool<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("address", self.address())
+            .field("counts", &self.counts())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! A connection on loan.
+
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
+
+use super::{
+    Connect, Generation, Interrupt, PoolMember,
+    inner::{Inner, Member},
+};
+use crate::clock;
+
+/// A connection that is exclusively its holder's; dropping it gives it back.
+///
+/// A connection that cannot be used again, such as one that was dropped in the middle of a message,
+/// is closed instead, and its place in the pool is free. Dropping never blocks.
+pub struct PooledConnection<C: Connect> {
+    inner: Arc<Inner<C>>,
+    /// Present until the drop.
+    member: Option<Box<Member<C>>>,
+}
+
+impl<C: Connect> PooledConnection<C> {
+    pub(super) fn new(inner: &Arc<Inner<C>>, member: Box<Member<C>>) -> Self {
+        Self {
+            inner: Arc::clone(inner),
+            member: Some(member),
+        }
+    }
+
+    /// The connection's number, unique in its pool.
+    pub fn id(&self) -> u32 {
+        self.member().id()
+    }
+
+    /// The generation in which the connection was created; behind a load balancer, the generation
+    /// of its service.
+    pub fn generation(&self) -> Generation {
+        self.member().generation()
+    }
+
+    /// The signal that the pool was cleared and the connection's user must stop.
+    pub fn interrupt(&self) -> &Arc<Interrupt> {
+        self.member().interrupt()
+    }
+
+    fn member(&self) -> &Member<C> {
+        self.member
+            .as_deref()
+            .expect("the member is taken by the drop and by nothing else")
+    }
+}
+
+impl<C: Connect> Deref for PooledConnection<C> {
+    type Target = C::Connection;
+
+    fn deref(&self) -> &Self::Target {
+        &self.member().connection
+    }
+}
+
+impl<C: Connect> DerefMut for PooledConnection<C> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self
+            .member
+            .as_mut()
+            .expect("the member is taken by the drop and by nothing else")
+            .connection
+    }
+}
+
+impl<C: Connect> Drop for PooledConnection<C> {
+    fn drop(&mut self) {
+        let Some(member) = self.member.take() else {
+            return;
+        };
+        let is_reusable = member.connection.is_reusable();
+        let now = clock::now();
+        self.inner
+            .change(|state| ((), state.check_in(member, is_reusable, now)));
+    }
+}
+
+impl<C: Connect> fmt::Debug for PooledConnection<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PooledConnection")
+            .field("address", self.inner.address())
+            .field("id", &self.id())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,429 @@
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok};
+
+use super::*;
+use crate::deadline::Cause;
+
+/// Connects when the test gives a permit, and then fails as often as the test says.
+struct Fake {
+    permits: Semaphore,
+    failures: AtomicU32,
+    open: Arc<AtomicUsize>,
+    heard: Mutex<Vec<String>>,
+}
+
+impl Fake {
+    fn new(permits: usize) -> Self {
+        Self {
+            permits: Semaphore::new(permits),
+            failures: AtomicU32::new(0),
+            open: Arc::default(),
+            heard: Mutex::default(),
+        }
+    }
+}
+
+struct FakeConnection {
+    is_reusable: AtomicBool,
+    open: Arc<AtomicUsize>,
+}
+
+impl Drop for FakeConnection {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl PoolMember for FakeConnection {
+    fn is_reusable(&self) -> bool {
+        self.is_reusable.load(Ordering::SeqCst)
+    }
+
+    fn has_hung_up(&self) -> bool {
+        !self.is_reusable()
+    }
+}
+
+impl Connect for Fake {
+    type Connection = FakeConnection;
+
+    async fn connect(&self, _request: ConnectRequest) -> Result<FakeConnection> {
+        self.permits.acquire().await.unwrap().forget();
+        let fails = self
+            .failures
+            .try_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            });
+        if fails.is_ok() {
+            return Err(Error::internal("refused"));
+        }
+        self.open.fetch_add(1, Ordering::SeqCst);
+        Ok(FakeConnection {
+            is_reusable: AtomicBool::new(true),
+            open: Arc::clone(&self.open),
+        })
+    }
+
+    fn failed(&self, request: &ConnectRequest, error: &Error) {
+        let who = if request.is_background {
+            "background"
+        } else {
+            "operation"
+        };
+        self.heard
+            .lock()
+            .push(format!("{who} {} {error}", request.id));
+    }
+}
+
+const UNLIMITED: usize = Semaphore::MAX_PERMITS;
+
+fn options(max_pool_size: u32) -> PoolOptions {
+    PoolOptions {
+        max_pool_size: Some(max_pool_size),
+        ..PoolOptions::default()
+    }
+}
+
+fn pool(permits: usize, options: PoolOptions) -> Pool<Fake> {
+    let pool = Pool::new(ServerAddress::default(), options, Fake::new(permits), None);
+    pool.ready();
+    pool
+}
+
+fn counts(total: usize, idle: usize, pending: usize, in_use: usize, waiting: usize) -> PoolCounts {
+    PoolCounts {
+        total,
+        idle,
+        pending,
+        in_use,
+        waiting,
+    }
+}
+
+macro_rules! spawn {
+    ($pool:ident) => {
+        tokio_test::task::spawn($pool.check_out(&Deadline::NEVER))
+    };
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_handed_out_at_the_first_poll() {
+    let pool = pool(UNLIMITED, options(1));
+    drop(assert_ready_ok!(spawn!(pool).poll()));
+    let connection = assert_ready_ok!(spawn!(pool).poll());
+    assert_eq!(connection.id(), 1);
+}
+
+#[tokio::test]
+async fn waiters_are_served_in_the_order_of_arrival() {
+    let pool = pool(UNLIMITED, options(1));
+    let mut held = Some(assert_ready_ok!(spawn!(pool).poll()));
+    let mut waiters: Vec<_> = (0..13).map(|_| spawn!(pool)).collect();
+    for waiter in &mut waiters {
+        assert_pending!(waiter.poll());
+    }
+    for mut waiter in waiters {
+        assert!(!waiter.is_woken());
+        drop(held.take());
+        assert!(waiter.is_woken());
+        held = Some(assert_ready_ok!(waiter.poll()));
+    }
+    assert_eq!(pool.counts(), counts(1, 0, 0, 1, 0));
+}
+
+#[tokio::test]
+async fn a_check_out_dropped_after_any_poll_leaves_exact_counts() {
+    let pool = pool(0, options(1));
+    let mut connecting = spawn!(pool);
+    assert_pending!(connecting.poll());
+    assert_eq!(pool.counts(), counts(1, 0, 1, 0, 0));
+    let mut waiting = spawn!(pool);
+    assert_pending!(waiting.poll());
+    assert_eq!(pool.counts(), counts(1, 0, 1, 0, 1));
+
+    drop(connecting);
+    assert_eq!(pool.counts(), counts(1, 0, 1, 0, 0));
+    // The slot was granted and not yet looked at.
+    drop(waiting);
+    assert_eq!(pool.counts(), PoolCounts::default());
+
+    pool.connector().permits.add_permits(1);
+    let held = assert_ready_ok!(spawn!(pool).poll());
+    let mut waiting = spawn!(pool);
+    assert_pending!(waiting.poll());
+    drop(held);
+    // The connection was granted and not yet looked at.
+    assert_eq!(pool.counts(), counts(1, 0, 0, 1, 0));
+    drop(waiting);
+    assert_eq!(pool.counts(), counts(1, 1, 0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_returned_connection_serves_a_waiter_while_others_connect() {
+    let pool = pool(1, options(10));
+    let held = assert_ready_ok!(spawn!(pool).poll());
+    let mut connecting = [spawn!(pool), spawn!(pool)];
+    for task in &mut connecting {
+        assert_pending!(task.poll());
+    }
+    let mut waiting = spawn!(pool);
+    assert_pending!(waiting.poll());
+    assert_eq!(pool.counts(), counts(3, 0, 2, 1, 1));
+    drop(held);
+    assert_eq!(assert_ready_ok!(waiting.poll()).id(), 1);
+}
+
+#[tokio::test]
+async fn failed_connects_reach_the_caller_and_leave_the_pool_usable() {
+    let pool = pool(UNLIMITED, options(1));
+    pool.connector().failures.store(2, Ordering::SeqCst);
+    for _ in 0..2 {
+        let error = assert_ready_err!(spawn!(pool).poll());
+        assert_eq!(error.to_string(), "internal error: refused");
+    }
+    assert_eq!(assert_ready_ok!(spawn!(pool).poll()).id(), 3);
+    assert_eq!(
+        *pool.connector().heard.lock(),
+        [
+            "operation 1 internal error: refused",
+            "operation 2 internal error: refused"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_in_the_queue_is_limited_and_the_connecting_is_not() {
+    let mut limited = options(1);
+    limited.wait_queue_timeout = Some(Duration::from_millis(50));
+    let pool = pool(0, limited);
+    let connecting = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.check_out(&Deadline::NEVER).await.map(|held| held.id()) }
+    });
+    tokio::task::yield_now().await;
+    let begin = tokio::time::Instant::now();
+    let error = pool.check_out(&Deadline::NEVER).await.unwrap_err();
+    let waited = begin.elapsed().as_millis();
+    assert!((50..60).contains(&waited), "{waited} ms");
+    assert!(error.is_timeout());
+    assert_eq!(
+        error.to_string(),
+        "localhost:27017: timed out while checking out a connection from connection pool after \
+         50ms (waitQueueTimeoutMS); maxPoolSize: 1, connections in use: 0, being established: 1, \
+         waiting check-outs: 1"
+    );
+    assert_eq!(pool.generation(None).number(), 0);
+    pool.connector().permits.add_permits(1);
+    assert_eq!(connecting.await.unwrap().unwrap(), 1);
+    assert_eq!(pool.counts(), counts(1, 1, 0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_of_the_operation_limits_the_wait_too() {
+    let pool = pool(1, options(1));
+    let _held = pool.check_out(&Deadline::NEVER).await.unwrap();
+    let deadline = Deadline::after(Duration::from_millis(20), Cause::ServerSelection);
+    let error = pool.check_out(&deadline).await.unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("after 20ms (serverSelectionTimeoutMS)"),
+        "{text}"
+    );
+    assert_eq!(pool.counts().waiting, 0);
+}
+
+#[tokio::test]
+async fn interrupting_ends_a_connect_that_hangs() {
+    let pool = pool(0, options(1));
+    let mut connecting = spawn!(pool);
+    assert_pending!(connecting.poll());
+    pool.clear(ClearCause::default().interrupting());
+    assert!(connecting.is_woken());
+    let error = assert_ready_err!(connecting.poll());
+    assert!(error.is_network(), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "connection to localhost:27017 interrupted due to server monitor timeout"
+    );
+    assert_eq!(pool.counts(), PoolCounts::default());
+}
+
+#[tokio::test]
+async fn interrupting_wakes_the_user_of_a_connection() {
+    let pool = pool(1, options(1));
+    let held = assert_ready_ok!(spawn!(pool).poll());
+    let interrupt = Arc::clone(held.interrupt());
+    let mut user = tokio_test::task::spawn(std::future::poll_fn(|context| {
+        interrupt.poll_fired(context)
+    }));
+    assert_pending!(user.poll());
+    pool.clear(ClearCause::default().interrupting());
+    assert!(user.is_woken());
+    assert_ready!(user.poll());
+}
+
+#[tokio::test]
+async fn a_closed_pool_refuses_and_closes_every_connection() {
+    let pool = pool(1, options(1));
+    let held = assert_ready_ok!(spawn!(pool).poll());
+    let mut waiting = spawn!(pool);
+    assert_pending!(waiting.poll());
+    pool.close();
+    let error = assert_ready_err!(waiting.poll());
+    assert_eq!(
+        error.to_string(),
+        "localhost:27017: attempted to check out a connection from closed connection pool"
+    );
+    drop(held);
+    assert_eq!(pool.connector().open.load(Ordering::SeqCst), 0);
+    assert_eq!(pool.counts(), PoolCounts::default());
+}
+
+#[tokio::test]
+async fn a_listener_that_panics_or_calls_the_pool_leaks_nothing() {
+    let seen: Arc<Mutex<Vec<&str>>> = Arc::default();
+    let reached: Arc<Mutex<Option<Pool<Fake>>>> = Arc::default();
+    let handler = EventHandler::callback({
+        let (seen, reached) = (Arc::clone(&seen), Arc::clone(&reached));
+        move |event: CmapEvent| {
+            let name = match event {
+                CmapEvent::ConnectionCheckedOut(_) => "checked out",
+                CmapEvent::ConnectionCheckedIn(_) => "checked in",
+                CmapEvent::PoolCleared(_) => "cleared",
+                _ => return,
+            };
+            seen.lock().push(name);
+            let pool = reached.lock().clone();
+            if let Some(pool) = pool {
+                assert!(pool.counts().total <= 1);
+                pool.clear(ClearCause::default());
+            }
+            panic!("the listener fails");
+        }
+    });
+    let fake = Fake::new(1);
+    let pool = Pool::new(ServerAddress::default(), options(1), fake, Some(handler));
+    pool.ready();
+    *reached.lock() = Some(pool.clone());
+    drop(assert_ready_ok!(spawn!(pool).poll()));
+    assert_eq!(*seen.lock(), ["checked out", "cleared", "checked in"]);
+    assert_eq!(pool.counts(), PoolCounts::default());
+    reached.lock().take();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_minimum_is_kept_in_the_background_and_operations_find_a_free_slot() {
+    let mut kept = options(5);
+    kept.min_pool_size = Some(2);
+    let pool = pool(0, kept);
+    settle().await;
+    assert_eq!(pool.counts(), counts(1, 0, 1, 0, 0));
+    let mut operation = spawn!(pool);
+    assert_pending!(operation.poll());
+    assert_eq!(pool.counts(), counts(2, 0, 2, 0, 0));
+    drop(operation);
+
+    pool.connector().permits.add_permits(10);
+    settle().await;
+    assert_eq!(pool.counts(), counts(2, 2, 0, 0, 0));
+    let lost = pool.check_out(&Deadline::NEVER).await.unwrap();
+    lost.is_reusable.store(false, Ordering::SeqCst);
+    drop(lost);
+    settle().await;
+    assert_eq!(pool.counts(), counts(2, 2, 0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_background_failure_is_reported_and_tried_again_after_the_interval() {
+    let mut kept = options(5);
+    kept.min_pool_size = Some(1);
+    kept.maintenance_interval = Some(Duration::from_millis(100));
+    let fake = Fake::new(UNLIMITED);
+    fake.failures.store(1, Ordering::SeqCst);
+    let pool = Pool::new(ServerAddress::default(), kept, fake, None);
+    pool.ready();
+    settle().await;
+    let expected = "background 1 internal error: refused";
+    assert_eq!(*pool.connector().heard.lock(), [expected]);
+    assert_eq!(pool.counts(), PoolCounts::default());
+    tokio::time::advance(Duration::from_millis(100)).await;
+    settle().await;
+    assert_eq!(pool.counts(), counts(1, 1, 0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn unused_connections_are_closed_in_the_background() {
+    let mut short = options(5);
+    short.max_idle_time = Some(Duration::from_millis(100));
+    let pool = pool(UNLIMITED, short);
+    drop(pool.check_out(&Deadline::NEVER).await.unwrap());
+    settle().await;
+    tokio::time::advance(Duration::from_millis(99)).await;
+    settle().await;
+    assert_eq!(pool.counts().idle, 1);
+    tokio::time::advance(Duration::from_millis(2)).await;
+    settle().await;
+    assert_eq!(pool.counts(), PoolCounts::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn clearing_closes_idle_connections_soon_and_the_upkeep_ends_with_the_pool() {
+    let pool = pool(UNLIMITED, options(5));
+    drop(pool.check_out(&Deadline::NEVER).await.unwrap());
+    let metrics = tokio::runtime::Handle::current().metrics();
+    assert_eq!(metrics.num_alive_tasks(), 1);
+    pool.clear(ClearCause::default());
+    settle().await;
+    assert_eq!(pool.connector().open.load(Ordering::SeqCst), 0);
+    drop(pool);
+    settle().await;
+    assert_eq!(metrics.num_alive_tasks(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn aborting_tasks_at_random_leaks_nothing() {
+    let pool = pool(UNLIMITED, options(7));
+    for round in 0..40_u64 {
+        let tasks: Vec<_> = (0..64_u64)
+            .map(|task| {
+                let pool = pool.clone();
+                tokio::spawn(async move {
+                    for _ in 0..20 {
+                        let held = pool.check_out(&Deadline::NEVER).await.unwrap();
+                        if (task + round) % 5 == 0 {
+                            held.is_reusable.store(false, Ordering::SeqCst);
+                        }
+                        tokio::task::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        let victim: usize = rand::random_range(0..64);
+        for (nth, task) in tasks.iter().enumerate() {
+            if nth % 3 == victim % 3 {
+                task.abort();
+            }
+            tokio::task::yield_now().await;
+        }
+        for task in tasks {
+            if let Err(error) = task.await {
+                assert!(error.is_cancelled(), "{error}");
+            }
+        }
+        let left = pool.counts();
+        assert_eq!(left, counts(left.idle, left.idle, 0, 0, 0), "round {round}");
+        assert!(left.idle <= 7);
+        assert_eq!(pool.connector().open.load(Ordering::SeqCst), left.idle);
+    }
+}
+
+/// Lets the upkeep task do what it can do without the clock.
+async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}

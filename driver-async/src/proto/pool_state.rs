@@ -1,1 +1,0 @@
-//! The accounting of one server's connection pool.

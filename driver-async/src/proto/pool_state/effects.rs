@@ -1,0 +1,211 @@
+//! The plain data that goes into and comes out of the pool's accounting.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{Generation, Interrupt};
+use crate::{
+    error::{Error, ErrorKind},
+    event::cmap::CmapEvent,
+};
+
+/// What the shell has to do after a change, in this order.
+#[derive(Debug)]
+#[must_use = "effects that are not performed are lost"]
+pub struct Effects<T, W> {
+    /// Events to deliver; none when nobody listens.
+    pub events: Vec<CmapEvent>,
+    /// Check-outs that can go on.
+    pub wake: Vec<W>,
+    /// Connections whose users must stop.
+    pub interrupt: Vec<Arc<Interrupt>>,
+    /// Connections that left the pool; dropping them closes their sockets.
+    pub closed: Vec<Box<Member<T>>>,
+    /// Whether the upkeep has something to do before its next turn.
+    pub upkeep: bool,
+}
+
+impl<T, W> Default for Effects<T, W> {
+    fn default() -> Self {
+        Self {
+            events: Vec::new(),
+            wake: Vec::new(),
+            interrupt: Vec::new(),
+            closed: Vec::new(),
+            upkeep: false,
+        }
+    }
+}
+
+impl<T, W> Effects<T, W> {
+    /// Appends the effects of a later change.
+    pub fn append(&mut self, later: Self) {
+        self.events.extend(later.events);
+        self.wake.extend(later.wake);
+        self.interrupt.extend(later.interrupt);
+        self.closed.extend(later.closed);
+        self.upkeep |= later.upkeep;
+    }
+}
+
+/// An established connection and what the pool knows about it.
+#[derive(Debug)]
+pub struct Member<T> {
+    /// The connection.
+    pub connection: T,
+    pub(super) id: u32,
+    pub(super) generation: Generation,
+    pub(super) interrupt: Arc<Interrupt>,
+    pub(super) idle_since: Instant,
+}
+
+impl<T> Member<T> {
+    /// The connection's number, unique in its pool.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The generation in which the connection was created.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// The signal that the connection's user must stop.
+    pub fn interrupt(&self) -> &Arc<Interrupt> {
+        &self.interrupt
+    }
+}
+
+/// The permission to establish one connection. It goes back to the state exactly once, whatever
+/// comes of it.
+#[derive(Debug)]
+#[must_use = "a slot that is not given back is lost"]
+pub struct Slot {
+    pub(super) id: u32,
+    pub(super) generation: Generation,
+    pub(super) interrupt: Arc<Interrupt>,
+    pub(super) created: Instant,
+}
+
+impl Slot {
+    /// The number of the connection to establish.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The pool's generation when the slot was given out.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// The signal that the connection is not wanted any more.
+    pub fn interrupt(&self) -> &Arc<Interrupt> {
+        &self.interrupt
+    }
+}
+
+/// What a check-out does next.
+#[derive(Debug)]
+pub enum Step<T> {
+    /// It has its connection.
+    Ready(Box<Member<T>>),
+    /// It has a connection that was unused for so long that the peer may have hung up.
+    Probe(Box<Member<T>>),
+    /// It establishes a connection.
+    Connect(Slot),
+    /// It waits in the queue under this number.
+    Wait(Ticket),
+    /// It fails.
+    Refused(Refusal),
+}
+
+/// A place in the wait queue. Lower numbers came earlier.
+pub type Ticket = u64;
+
+/// Why a pool hands out no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The pool is paused, or was cleared while the check-out waited.
+    Cleared,
+    /// The pool is closed.
+    Closed,
+}
+
+/// Why a connection was not established.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// Connecting, the handshake or the authentication failed.
+    Error(Error),
+    /// The pool was cleared or closed and does not want the connection.
+    Interrupted,
+    /// The task that was establishing it stopped doing so.
+    Dropped,
+}
+
+/// What a clearing of the pool is about.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ClearCause {
+    /// The error that made the server unusable.
+    pub error: Option<Error>,
+    /// The service whose connections failed; needed, and used, only behind a load balancer.
+    pub service_id: Option<bson::oid::ObjectId>,
+    /// Whether operations that are using or establishing connections are interrupted.
+    pub interrupt_in_use: bool,
+}
+
+impl ClearCause {
+    /// A clearing because of `error`, which lets running operations go on.
+    pub fn new(error: impl Into<Option<Error>>) -> Self {
+        Self {
+            error: error.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Clears the connections of one service behind the load balancer.
+    pub fn service_id(mut self, service_id: impl Into<Option<bson::oid::ObjectId>>) -> Self {
+        self.service_id = service_id.into();
+        self
+    }
+
+    /// Interrupts operations that are using or establishing connections.
+    pub fn interrupting(mut self) -> Self {
+        self.interrupt_in_use = true;
+        self
+    }
+}
+
+/// How many connections a pool has, and what they do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolCounts {
+    /// All connections.
+    pub total: usize,
+    /// Connections that can be handed out.
+    pub idle: usize,
+    /// Connections being established.
+    pub pending: usize,
+    /// Connections handed out.
+    pub in_use: usize,
+    /// Check-outs in the wait queue.
+    pub waiting: usize,
+}
+
+/// The limits of a pool. "No limit" is the largest number.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most connections.
+    pub max_total: usize,
+    /// The number of connections to keep.
+    pub min_total: usize,
+    /// The most connections being established.
+    pub max_connecting: usize,
+    /// How long a connection may be unused.
+    pub max_idle: Option<std::time::Duration>,
+    /// Whether generations are counted for each service behind a load balancer.
+    pub load_balanced: bool,
+}
+
+pub(super) fn cleared(message: String) -> Error {
+    ErrorKind::ConnectionPoolCleared { message }.into()
+}

@@ -1,0 +1,117 @@
+//! Which connections of a pool are older than its last clearing.
+
+use std::collections::HashMap;
+
+use bson::oid::ObjectId;
+
+/// How often the pool (or, behind a load balancer, the service) had been cleared when a connection
+/// was created.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Generation {
+    number: u32,
+    service_id: Option<ObjectId>,
+}
+
+impl Generation {
+    /// The number of clearings.
+    pub fn number(self) -> u32 {
+        self.number
+    }
+
+    /// The service behind the load balancer that the connection reaches.
+    pub fn service_id(self) -> Option<ObjectId> {
+        self.service_id
+    }
+}
+
+/// The current generation of a pool and of each service that it has connections to.
+#[derive(Debug, Default)]
+pub(super) struct Generations {
+    pool: u32,
+    services: HashMap<ObjectId, Service>,
+}
+
+#[derive(Debug, Default)]
+struct Service {
+    generation: u32,
+    connections: usize,
+}
+
+impl Generations {
+    /// The current generation. A service without connections is in its first.
+    pub(super) fn current(&self, service_id: Option<ObjectId>) -> Generation {
+        let number = match service_id {
+            None => self.pool,
+            Some(id) => self
+                .services
+                .get(&id)
+                .map_or(0, |service| service.generation),
+        };
+        Generation { number, service_id }
+    }
+
+    pub(super) fn is_stale(&self, generation: Generation) -> bool {
+        generation != self.current(generation.service_id)
+    }
+
+    /// Makes every connection of the pool, or of the service, stale. False when the service has no
+    /// connections, so that there is nothing to clear.
+    pub(super) fn bump(&mut self, service_id: Option<ObjectId>) -> bool {
+        let number = match service_id {
+            None => &mut self.pool,
+            Some(id) => match self.services.get_mut(&id) {
+                Some(service) => &mut service.generation,
+                None => return false,
+            },
+        };
+        *number = number.wrapping_add(1);
+        true
+    }
+
+    /// Counts a connection that reaches the service, and gives the connection's generation.
+    pub(super) fn join(&mut self, service_id: ObjectId) -> Generation {
+        self.services.entry(service_id).or_default().connections += 1;
+        self.current(Some(service_id))
+    }
+
+    /// Counts a connection off. The specification demands that a service without connections is
+    /// forgotten, or the map would grow with every service that ever was.
+    pub(super) fn leave(&mut self, generation: Generation) {
+        let Some(id) = generation.service_id else {
+            return;
+        };
+        if let Some(service) = self.services.get_mut(&id) {
+            service.connections = service.connections.saturating_sub(1);
+            if service.connections == 0 {
+                self.services.remove(&id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clearing_one_service_leaves_the_others_alone() {
+        let (one, two) = (ObjectId::new(), ObjectId::new());
+        let mut generations = Generations::default();
+        let (first, second) = (generations.join(one), generations.join(two));
+        assert!(generations.bump(Some(one)));
+        assert!(generations.is_stale(first));
+        assert!(!generations.is_stale(second));
+        assert_eq!(generations.join(one).number(), 1);
+    }
+
+    #[test]
+    fn a_service_without_connections_is_forgotten() {
+        let id = ObjectId::new();
+        let mut generations = Generations::default();
+        let generation = generations.join(id);
+        generations.bump(Some(id));
+        generations.leave(generation);
+        assert_eq!(generations.current(Some(id)).number(), 0);
+        assert!(!generations.bump(Some(id)));
+    }
+}
