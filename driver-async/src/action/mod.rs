@@ -106,7 +106,6 @@ macro_rules! option_setters {
         $(each { $($each_name:ident: $each_type:ty,)* })?
     ) => {
         /// Replaces all options set so far.
-        #[must_use]
         pub fn with_options(
             mut self,
             options: impl Into<Option<$crate::options::$options>>,
@@ -118,8 +117,7 @@ macro_rules! option_setters {
         $(
             #[doc = concat!("Sets [`", stringify!($options), "::", stringify!($name),
                 "`](crate::options::", stringify!($options), "::", stringify!($name), ").")]
-            #[must_use]
-            pub fn $name(mut self, value: $type) -> Self {
+                pub fn $name(mut self, value: $type) -> Self {
                 self.options.$name = Some(value);
                 self
             }
@@ -127,8 +125,7 @@ macro_rules! option_setters {
         $($(
             #[doc = concat!("Sets [`", stringify!($options), "::", stringify!($into_name),
                 "`](crate::options::", stringify!($options), "::", stringify!($into_name), ").")]
-            #[must_use]
-            pub fn $into_name(mut self, value: impl Into<$into_type>) -> Self {
+                pub fn $into_name(mut self, value: impl Into<$into_type>) -> Self {
                 self.options.$into_name = Some(value.into());
                 self
             }
@@ -136,8 +133,7 @@ macro_rules! option_setters {
         $($(
             #[doc = concat!("Sets [`", stringify!($options), "::", stringify!($each_name),
                 "`](crate::options::", stringify!($options), "::", stringify!($each_name), ").")]
-            #[must_use]
-            pub fn $each_name(mut self, value: impl IntoIterator<Item = $each_type>) -> Self {
+                pub fn $each_name(mut self, value: impl IntoIterator<Item = $each_type>) -> Self {
                 self.options.$each_name = Some(value.into_iter().collect());
                 self
             }

@@ -271,10 +271,13 @@ mod tests {
         let client = async {
             let stream = Stream::Tcp(TcpStream::connect(address).await.unwrap());
             let mut connection = Connection::new(stream, ServerAddress::from(address), 1);
-            Handshaker::new(&options)
-                .unwrap()
-                .establish(&mut connection)
+            let handshaker = Handshaker::new(&options).unwrap();
+            let greeting = handshaker.greet(&mut connection).await?;
+            let hello = greeting.hello.clone();
+            handshaker
+                .authenticate(&mut connection, greeting)
                 .await
+                .map(|()| hello)
         };
         let peer = async {
             let (mut socket, _) = listener.accept().await.unwrap();

@@ -6,9 +6,6 @@ use super::{Error, ErrorKind, WriteFailure};
 
 pub(crate) const MAX_TIME_MS_EXPIRED: i32 = 50;
 
-/// The code of a server that never learnt this command.
-pub(crate) const COMMAND_NOT_FOUND: i32 = 59;
-
 /// "Not writable primary" errors of the server discovery and monitoring specification.
 const NOT_WRITABLE_PRIMARY: [i32; 3] = [10107, 13435, 10058];
 /// "Node is recovering" errors of the server discovery and monitoring specification.

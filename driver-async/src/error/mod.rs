@@ -144,10 +144,6 @@ impl Error {
         )
     }
 
-    pub(crate) fn is_network_timeout(&self) -> bool {
-        matches!(&*self.kind, ErrorKind::Io(error) if error.kind() == std::io::ErrorKind::TimedOut)
-    }
-
     /// The labels that the server or the driver gave this error.
     pub fn labels(&self) -> &HashSet<String> {
         static NONE: std::sync::LazyLock<HashSet<String>> = std::sync::LazyLock::new(HashSet::new);

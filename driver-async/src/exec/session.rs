@@ -28,11 +28,6 @@ impl ImplicitSession {
         session.touch(clock::now());
         Some(session)
     }
-
-    /// The id, the bytes of a version 4 UUID.
-    pub(crate) fn id(&self) -> Option<[u8; 16]> {
-        self.session.as_ref().map(|session| *session.id())
-    }
 }
 
 impl Drop for ImplicitSession {

@@ -47,7 +47,6 @@ use crate::{
     options::{ReadConcern, SelectionCriteria, WriteConcern},
     proto::{
         selection::Wanted,
-        topology::ServerType,
         wire::{DocumentWriter, Reply},
     },
 };

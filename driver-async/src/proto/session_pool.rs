@@ -91,16 +91,6 @@ impl SessionPool {
     pub fn drain(&mut self) -> Vec<[u8; 16]> {
         self.free.drain(..).map(|session| session.id).collect()
     }
-
-    /// How many sessions are free.
-    pub fn len(&self) -> usize {
-        self.free.len()
-    }
-
-    /// Whether no session is free.
-    pub fn is_empty(&self) -> bool {
-        self.free.is_empty()
-    }
 }
 
 #[cfg(test)]
@@ -133,7 +123,7 @@ mod tests {
         let mut pool = pool_of(&[1], start);
         let late = start + Duration::from_secs(29 * 60);
         assert!(pool.take(late, TIMEOUT).is_none());
-        assert!(pool.is_empty());
+        assert!(pool.free.is_empty());
         let mut pool = pool_of(&[1], start);
         assert!(
             pool.take(late, None).is_some(),
@@ -148,7 +138,7 @@ mod tests {
         let mut session = ServerSession::new([1; 16], now);
         session.mark_dirty();
         pool.put_back(session, now, TIMEOUT);
-        assert_eq!(pool.len(), 0);
+        assert_eq!(pool.free.len(), 0);
     }
 
     #[test]

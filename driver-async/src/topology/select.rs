@@ -8,7 +8,7 @@ use super::{Selected, Server, Snapshot, Topology};
 use crate::{
     address::ServerAddress,
     deadline::Deadline,
-    error::{Error, ErrorKind, Result},
+    error::{ErrorKind, Result},
     options::ReadPreference,
     proto::selection::{self, Wanted},
 };

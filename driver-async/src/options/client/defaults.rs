@@ -72,11 +72,6 @@ impl ClientOptions {
         self.min_pool_size.unwrap_or(0)
     }
 
-    /// The most connections a pool makes at once.
-    pub(crate) fn connecting_maximum(&self) -> u32 {
-        self.max_connecting.unwrap_or(Self::DEFAULT_MAX_CONNECTING)
-    }
-
     /// Whether reads are retried.
     pub(crate) fn retries_reads(&self) -> bool {
         self.retry_reads.unwrap_or(true)
@@ -128,7 +123,7 @@ mod tests {
         assert_eq!(options.latency_window(), Duration::from_millis(15));
         assert_eq!(options.heartbeat_frequency(), Duration::from_secs(10));
         assert_eq!((options.pool_minimum(), options.pool_maximum()), (0, 100));
-        assert_eq!(options.connecting_maximum(), 2);
+        assert_eq!(ClientOptions::DEFAULT_MAX_CONNECTING, 2);
         assert!(options.retries_reads() && options.retries_writes());
         assert_eq!(options.monitoring_mode(), ServerMonitoringMode::Auto);
         assert!(!options.is_load_balanced());

@@ -178,6 +178,7 @@ mod tests {
     use bson::oid::ObjectId;
 
     use super::*;
+    use crate::description::TopologyVersion;
     use crate::{
         event::sdam::SdamEvent,
         proto::{hello::HelloReply, topology::TopologySeed},
