@@ -1,1 +1,15 @@
 //! The driver-free parts of the conformance suite.
+//!
+//! Two kinds of tests stand on this library. *Spec cases* are the JSON cases of the public driver
+//! specifications: [`spec_files`] finds the files, [`suites`] expands each into named [`case`]s,
+//! [`skips`] knows which are not run and why. *Behaviour cases* are written once in Rust and
+//! compiled against both drivers: [`behaviour`] runs them on real servers, [`ledger`] compares
+//! what the two drivers did.
+
+pub mod behaviour;
+pub mod case;
+pub mod deployments;
+pub mod ledger;
+pub mod skips;
+pub mod spec_files;
+pub mod suites;

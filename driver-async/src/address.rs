@@ -45,40 +45,48 @@ pub enum ServerAddress {
 }
 
 impl ServerAddress {
-    /// Parses `host`, `host:port`, `[ipv6]`, `[ipv6]:port` or a path that ends in `.sock`.
+    /// Parses `host`, `host:port`, `[ipv6]`, `[ipv6]:port` or a path with a slash that ends in
+    /// `.sock`.
     ///
     /// # Errors
     /// An invalid-argument error that says what is wrong with the text.
     pub fn parse(address: impl AsRef<str>) -> Result<Self> {
         let address = address.as_ref();
+        Self::understand(address).map_err(|why| {
+            Error::invalid_argument(format!("invalid server address {address:?}: {why}"))
+        })
+    }
+
+    /// Like [`ServerAddress::parse`], but the error is the bare reason, which never quotes the
+    /// text.
+    pub(crate) fn understand(address: &str) -> Result<Self, &'static str> {
         if address.is_empty() {
-            return Err(invalid(address, "it is empty"));
+            return Err("it is empty");
         }
-        if address.ends_with(".sock") {
+        if address.ends_with(".sock") && address.contains('/') {
             return Ok(Self::Unix {
                 path: PathBuf::from(address),
             });
         }
         let (host, port) = match address.strip_prefix('[') {
-            Some(rest) => split_ipv6(address, rest)?,
+            Some(rest) => split_ipv6(rest)?,
             None => match address.split_once(':') {
                 Some((host, port)) => (host, Some(port)),
                 None => (address, None),
             },
         };
         if host.is_empty() {
-            return Err(invalid(address, "the host is empty"));
+            return Err("the host is empty");
         }
-        if host.contains(['/', '@', ' ']) {
-            return Err(invalid(
-                address,
-                "the host contains a character that a host cannot have",
-            ));
+        if host.contains('/') {
+            return Err("the path of a Unix domain socket must end in .sock");
         }
-        let port = port.map(|port| parse_port(address, port)).transpose()?;
+        if host.contains(|c: char| c == '@' || c.is_whitespace() || c.is_control()) {
+            return Err("the host contains a character that a host cannot have");
+        }
         Ok(Self::Tcp {
             host: host.to_ascii_lowercase(),
-            port,
+            port: port.map(parse_port).transpose()?,
         })
     }
 
@@ -188,35 +196,30 @@ impl<'de> Deserialize<'de> for ServerAddress {
     }
 }
 
-fn split_ipv6<'a>(address: &str, rest: &'a str) -> Result<(&'a str, Option<&'a str>)> {
+fn split_ipv6(rest: &str) -> Result<(&str, Option<&str>), &'static str> {
     let Some((host, after)) = rest.split_once(']') else {
-        return Err(invalid(
-            address,
-            "the bracket of an IPv6 address is not closed",
-        ));
+        return Err("the bracket of an IPv6 address is not closed");
     };
-    if host.parse::<std::net::Ipv6Addr>().is_err() {
-        return Err(invalid(address, "the brackets do not hold an IPv6 address"));
+    // A link-local address names the network interface after a percent sign.
+    let (address, zone) = match host.split_once('%') {
+        Some((address, zone)) => (address, Some(zone)),
+        None => (host, None),
+    };
+    if address.parse::<std::net::Ipv6Addr>().is_err() || zone == Some("") {
+        return Err("the brackets do not hold an IPv6 address");
     }
     match after.strip_prefix(':') {
         Some(port) => Ok((host, Some(port))),
         None if after.is_empty() => Ok((host, None)),
-        None => Err(invalid(
-            address,
-            "something other than a port follows the IPv6 address",
-        )),
+        None => Err("something other than a port follows the IPv6 address"),
     }
 }
 
-fn parse_port(address: &str, port: &str) -> Result<u16> {
+fn parse_port(port: &str) -> Result<u16, &'static str> {
     match port.parse::<u16>() {
         Ok(number) if number != 0 && port.bytes().all(|b| b.is_ascii_digit()) => Ok(number),
-        _ => Err(invalid(address, "the port is not a number from 1 to 65535")),
+        _ => Err("the port is not a number from 1 to 65535"),
     }
-}
-
-fn invalid(address: &str, why: &str) -> Error {
-    Error::invalid_argument(format!("invalid server address {address:?}: {why}"))
 }
 
 #[cfg(test)]
@@ -238,9 +241,30 @@ mod tests {
     }
 
     #[test]
+    fn a_path_is_told_from_a_host_by_its_slash() {
+        let path = ServerAddress::parse("/tmp/mongodb-27017.sock").unwrap();
+        assert_eq!(path.path(), Some(Path::new("/tmp/mongodb-27017.sock")));
+        let host = ServerAddress::parse("mongodb-27017.sock").unwrap();
+        assert_eq!(host.host(), Some("mongodb-27017.sock"));
+        let scoped = ServerAddress::parse("[fe80::1%eth0]:27018").unwrap();
+        assert_eq!(scoped.host(), Some("fe80::1%eth0"));
+    }
+
+    #[test]
     fn bad_addresses_are_refused() {
         for bad in [
-            "", ":27017", "a:0", "a:65536", "a:+1", "a:", "[::1", "[::1]x", "[nope]", "a b",
+            "",
+            ":27017",
+            "a:0",
+            "a:65536",
+            "a:+1",
+            "a:",
+            "[::1",
+            "[::1]x",
+            "[nope]",
+            "[fe80::1%]",
+            "a b",
+            "/tmp/x",
         ] {
             assert!(ServerAddress::parse(bad).is_err(), "{bad:?} was accepted");
         }

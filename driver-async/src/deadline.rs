@@ -13,7 +13,7 @@ use crate::{
 
 /// The option that set a [`Deadline`]; it is named in the error when the deadline passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub enum Cause {
     /// `serverSelectionTimeoutMS`.
     ServerSelection,
     /// `connectTimeoutMS`.
@@ -55,7 +55,7 @@ impl Deadline {
     };
 
     /// A deadline `limit` from now. A limit too far away to represent never passes.
-    pub(crate) fn after(limit: Duration, cause: Cause) -> Self {
+    pub fn after(limit: Duration, cause: Cause) -> Self {
         match clock::now().checked_add(limit) {
             Some(at) => Self {
                 at: Some(at),
@@ -67,12 +67,12 @@ impl Deadline {
     }
 
     /// Like [`Deadline::after`]; `None` never passes.
-    pub(crate) fn after_optional(limit: Option<Duration>, cause: Cause) -> Self {
+    pub fn after_optional(limit: Option<Duration>, cause: Cause) -> Self {
         limit.map_or(Self::NEVER, |limit| Self::after(limit, cause))
     }
 
     /// The deadline that passes first.
-    pub(crate) fn or_earlier(self, other: Self) -> Self {
+    pub fn or_earlier(self, other: Self) -> Self {
         match (self.at, other.at) {
             (Some(a), Some(b)) if b < a => other,
             (None, Some(_)) => other,
@@ -81,22 +81,22 @@ impl Deadline {
     }
 
     /// Whether the deadline has passed.
-    pub(crate) fn has_passed(&self) -> bool {
+    pub fn has_passed(&self) -> bool {
         self.at.is_some_and(|at| at <= clock::now())
     }
 
     /// The instant at which the deadline passes; `None` when it never does.
-    pub(crate) fn instant(&self) -> Option<Instant> {
+    pub fn instant(&self) -> Option<Instant> {
         self.at
     }
 
     /// The limit that was set.
-    pub(crate) fn limit(&self) -> Duration {
+    pub fn limit(&self) -> Duration {
         self.limit
     }
 
     /// The option that set the deadline.
-    pub(crate) fn cause(&self) -> Cause {
+    pub fn cause(&self) -> Cause {
         self.cause
     }
 
@@ -104,7 +104,7 @@ impl Deadline {
     ///
     /// # Errors
     /// A timeout error that says what was awaited and which limit ended the wait.
-    pub(crate) async fn bound<F: Future>(&self, what: &str, future: F) -> Result<F::Output> {
+    pub async fn bound<F: Future>(&self, what: &str, future: F) -> Result<F::Output> {
         let Some(at) = self.at else {
             return Ok(future.await);
         };
@@ -115,7 +115,7 @@ impl Deadline {
     }
 
     /// The error for a wait for `what` that this deadline ended.
-    pub(crate) fn error(&self, what: &str) -> Error {
+    pub fn error(&self, what: &str) -> Error {
         Error::timeout(format!(
             "{what} timed out after {:?} ({})",
             self.limit, self.cause

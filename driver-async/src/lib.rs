@@ -1,10 +1,16 @@
 //! A fast, complete, non-blocking MongoDB driver.
 
-mod action;
+pub mod action;
 mod address;
+mod client;
 mod clock;
+mod collection;
+mod concerns;
 mod conn;
+mod cursor;
+mod database;
 mod deadline;
+mod description;
 pub mod error;
 pub mod event;
 mod exec;
@@ -22,4 +28,12 @@ mod uri;
 
 pub use bson;
 
+pub use client::Client;
+pub use collection::Collection;
+pub use cursor::Cursor;
+pub use database::Database;
+pub use description::{
+    ServerDescription as ServerInfo, ServerType, TopologyDescription, TopologyType,
+};
 pub use namespace::Namespace;
+pub use options::IndexModel;

@@ -1,1 +1,147 @@
 //! What operations return.
+
+use std::collections::HashMap;
+
+use bson::{Binary, Bson, Document};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+use crate::options::CreateCollectionOptions;
+
+/// What [`Collection::insert_one`](crate::Collection::insert_one) did.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct InsertOneResult {
+    /// The document's `_id`: its own, or the one made for it.
+    pub inserted_id: Bson,
+}
+
+/// What [`Collection::insert_many`](crate::Collection::insert_many) did.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct InsertManyResult {
+    /// The `_id` of each document, by its place, counted from 0, among those given.
+    pub inserted_ids: HashMap<usize, Bson>,
+}
+
+/// What an update or a replacement did. All is 0 when the write concern asked for no
+/// acknowledgement.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct UpdateResult {
+    /// How many documents matched.
+    pub matched_count: u64,
+    /// How many documents were changed; a match that is as wanted already is not.
+    pub modified_count: u64,
+    /// The `_id` of the document that was inserted because none matched.
+    pub upserted_id: Option<Bson>,
+}
+
+/// What a delete did. The count is 0 when the write concern asked for no acknowledgement.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct DeleteResult {
+    /// How many documents were deleted.
+    pub deleted_count: u64,
+}
+
+/// What [`Collection::create_index`](crate::Collection::create_index) did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CreateIndexResult {
+    /// The index's name.
+    pub index_name: String,
+}
+
+/// What [`Collection::create_indexes`](crate::Collection::create_indexes) did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CreateIndexesResult {
+    /// The indexes' names, in the order given.
+    pub index_names: Vec<String>,
+}
+
+/// What a listed collection is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum CollectionType {
+    /// A view: a stored pipeline over a collection.
+    View,
+    /// A collection.
+    #[default]
+    Collection,
+    /// A time series collection.
+    Timeseries,
+}
+
+/// What cannot be chosen about a collection.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct CollectionSpecificationInfo {
+    /// Whether writes are refused, as those to views are.
+    #[serde(default)]
+    pub read_only: bool,
+    /// The collection's UUID; views have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<Binary>,
+}
+
+/// A collection as [`Database::list_collections`](crate::Database::list_collections) lists it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct CollectionSpecification {
+    /// The name.
+    pub name: String,
+    /// Whether it is a collection or a view.
+    #[serde(rename = "type", default)]
+    pub collection_type: CollectionType,
+    /// The options that it was made with.
+    #[serde(default)]
+    pub options: CreateCollectionOptions,
+    /// What cannot be chosen about it.
+    #[serde(default)]
+    pub info: CollectionSpecificationInfo,
+    /// The index on `_id`; views have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_index: Option<Document>,
+}
+
+/// A database as [`Client::list_databases`](crate::Client::list_databases) lists it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct DatabaseSpecification {
+    /// The name.
+    pub name: String,
+    /// How much room the database takes on disk, in bytes.
+    #[serde(default, deserialize_with = "size")]
+    pub size_on_disk: u64,
+    /// Whether the database has no data.
+    #[serde(default)]
+    pub empty: bool,
+    /// The size on each shard of a sharded cluster, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards: Option<Document>,
+}
+
+/// Servers give sizes as any of BSON's number types.
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Whole(u64),
+        Double(f64),
+    }
+    match Number::deserialize(deserializer)? {
+        Number::Whole(size) => Ok(size),
+        Number::Double(size) => format!("{size:.0}")
+            .parse()
+            .map_err(|_| D::Error::custom("a size is no whole number of 0 or more")),
+    }
+}

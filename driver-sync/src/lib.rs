@@ -1,1 +1,51 @@
-//! The blocking twin of the `motorcade` MongoDB driver.
+//! The blocking twin of the [`motorcade`] MongoDB driver.
+//!
+//! Every verb is the same as there and takes the same options; it does its work when
+//! [`Run::run`] is called, where the non-blocking driver would have `.await`. This crate holds no
+//! protocol knowledge: the work is done by `motorcade` on a runtime that this crate keeps.
+//!
+//! ```no_run
+//! use motorcade_sync::{Client, Run, bson::doc, error::Result};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Debug, Serialize, Deserialize)]
+//! struct Person {
+//!     name: String,
+//!     age: u32,
+//! }
+//!
+//! fn main() -> Result<()> {
+//!     let client = Client::with_uri_str("mongodb://localhost:27017")?;
+//!     let people = client.database("town").collection::<Person>("people");
+//!     people.insert_one(Person { name: "Ada".into(), age: 36 }).run()?;
+//!     for person in people.find(doc! { "age": { "$gt": 30 } }).run()? {
+//!         println!("{:?}", person?);
+//!     }
+//!     client.shutdown().run();
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Threads
+//! Every handle can be shared between threads. The caller's thread drives its own operation;
+//! background work (monitoring, the upkeep of pools) goes on while nobody calls.
+//!
+//! # From async code
+//! A blocking method called on a thread that drives async tasks panics, naming the caller's line.
+//! Use `motorcade` there, or `tokio::task::spawn_blocking`. Dropping any value of this crate is
+//! fine anywhere: no destructor blocks.
+
+mod client;
+mod collection;
+mod cursor;
+mod database;
+mod lift;
+mod run;
+mod runtime;
+
+pub use client::Client;
+pub use collection::Collection;
+pub use cursor::Cursor;
+pub use database::Database;
+pub use motorcade::{Namespace, action, bson, error, event, options, results};
+pub use run::Run;

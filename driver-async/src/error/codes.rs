@@ -6,9 +6,6 @@ use super::{Error, ErrorKind, WriteFailure};
 
 pub(crate) const MAX_TIME_MS_EXPIRED: i32 = 50;
 
-/// The code of a server that never learnt this command.
-pub(crate) const COMMAND_NOT_FOUND: i32 = 59;
-
 /// "Not writable primary" errors of the server discovery and monitoring specification.
 const NOT_WRITABLE_PRIMARY: [i32; 3] = [10107, 13435, 10058];
 /// "Node is recovering" errors of the server discovery and monitoring specification.
@@ -28,17 +25,17 @@ pub(crate) fn is_duplicate_key(code: i32) -> bool {
     matches!(code, 11000 | 11001 | 12582)
 }
 
-pub(crate) fn is_retryable_read(code: i32) -> bool {
+fn is_retryable_read(code: i32) -> bool {
     RETRYABLE.contains(&code)
 }
 
-pub(crate) fn is_retryable_write(code: i32) -> bool {
+fn is_retryable_write(code: i32) -> bool {
     code != READ_CONCERN_MAJORITY_NOT_AVAILABLE_YET && RETRYABLE.contains(&code)
 }
 
 /// How an error code or message says that a server changed its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StateChange {
+pub(crate) enum StateChange {
     /// The server is no longer the primary.
     NotWritablePrimary,
     /// The server is recovering.
@@ -49,7 +46,7 @@ pub enum StateChange {
 
 impl StateChange {
     /// The state change that a code says, or, for servers that give no code, a message.
-    pub fn of(code: Option<i32>, message: &str) -> Option<Self> {
+    pub(crate) fn of(code: Option<i32>, message: &str) -> Option<Self> {
         match code.filter(|code| *code != 0) {
             Some(code) if NODE_IS_SHUTTING_DOWN.contains(&code) => Some(Self::ShuttingDown),
             Some(code) if NODE_IS_RECOVERING.contains(&code) => Some(Self::Recovering),
@@ -81,6 +78,23 @@ impl Error {
             }
             _ => None,
         }
+    }
+
+    /// Whether the code is one after which a read may be tried again.
+    pub(crate) fn has_retryable_read_code(&self) -> bool {
+        self.code().is_some_and(is_retryable_read)
+    }
+
+    /// Whether the code is one after which a write may be tried again. A write error's code is
+    /// not: the server judged that write.
+    pub(crate) fn has_retryable_write_code(&self) -> bool {
+        let code = match &*self.kind {
+            ErrorKind::Command(error) => Some(error.code),
+            ErrorKind::Write(WriteFailure::WriteConcernError(error)) => Some(error.code),
+            ErrorKind::InsertMany(error) => error.write_concern_error.as_ref().map(|e| e.code),
+            _ => None,
+        };
+        code.is_some_and(is_retryable_write)
     }
 
     /// Adds the labels that stand in a reply's `errorLabels`.

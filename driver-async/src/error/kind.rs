@@ -88,6 +88,14 @@ pub enum ErrorKind {
         message: String,
     },
 
+    /// A server called itself primary, but a later election or configuration is known.
+    #[error("{message}")]
+    #[non_exhaustive]
+    StalePrimary {
+        /// How it came to light.
+        message: String,
+    },
+
     /// The server refused a command.
     #[error("{0}")]
     Command(CommandError),

@@ -8,6 +8,7 @@ use std::{any::Any, collections::HashSet, error::Error as StdError, fmt, sync::A
 
 use bson::{RawDocument, RawDocumentBuf};
 
+pub(crate) use codes::StateChange;
 pub use kind::ErrorKind;
 pub use server::{
     CommandError, IndexedWriteError, InsertManyError, WriteConcernError, WriteError, WriteFailure,

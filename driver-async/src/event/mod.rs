@@ -2,12 +2,15 @@
 
 pub mod cmap;
 pub mod command;
+mod ordered;
 pub mod sdam;
 
 use std::{fmt, sync::Arc};
 
 use futures_core::future::BoxFuture;
 use serde::Serialize;
+
+pub(crate) use ordered::OrderedEvents;
 
 use crate::address::ServerAddress;
 

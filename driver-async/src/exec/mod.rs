@@ -1,1 +1,144 @@
-//! The one way every operation takes.
+//! The one way every operation takes: select, check out, attempt, and try again where that helps.
+
+mod attempt;
+mod decorate;
+mod monitoring;
+mod session;
+
+use std::time::Duration;
+
+pub(crate) use session::ImplicitSession;
+
+use attempt::{Call, Failure};
+
+use crate::{
+    address::ServerAddress,
+    client::Client,
+    deadline::{Cause, Deadline},
+    error::Result,
+    operation::{Operation, Selection},
+    proto::{
+        retry::{self, Attempt, Decision},
+        selection::Wanted,
+    },
+    topology::Selected,
+};
+
+/// What an operation left behind that its cursor goes on with.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// The server that has the cursor.
+    pub(crate) address: ServerAddress,
+    /// The session that the cursor belongs to.
+    pub(crate) session: Option<ImplicitSession>,
+}
+
+/// Runs an operation to its end.
+///
+/// # Errors
+/// The operation's own, and those of selection, connection and network. Reads and writes that may
+/// be tried again were, once.
+pub(crate) async fn execute<O: Operation>(client: &Client, operation: &mut O) -> Result<O::Output> {
+    run(&mut Call::new(client, operation, None)).await
+}
+
+/// Runs an operation that opens a cursor; also gives what the cursor needs to go on.
+///
+/// # Errors
+/// As [`execute`].
+pub(crate) async fn execute_cursor<O: Operation>(
+    client: &Client,
+    operation: &mut O,
+) -> Result<(O::Output, Origin)> {
+    let mut call = Call::new(client, operation, None);
+    let output = run(&mut call).await?;
+    let address = call.address.clone().unwrap_or_default();
+    Ok((
+        output,
+        Origin {
+            address,
+            session: call.session.take(),
+        },
+    ))
+}
+
+/// Runs an operation of a cursor in the cursor's session, which is left in its place.
+///
+/// # Errors
+/// As [`execute`].
+pub(crate) async fn execute_in_session<O: Operation>(
+    client: &Client,
+    operation: &mut O,
+    session: &mut Option<ImplicitSession>,
+) -> Result<O::Output> {
+    let mut call = Call::new(client, operation, session.take());
+    let outcome = run(&mut call).await;
+    *session = call.session.take();
+    outcome
+}
+
+/// Runs an operation only if a server can be found at once.
+///
+/// # Errors
+/// As [`execute`], and a server-selection error without waiting.
+pub(crate) async fn execute_if_selectable<O: Operation>(
+    client: &Client,
+    operation: &mut O,
+) -> Result<O::Output> {
+    let deadline = Deadline::after(Duration::ZERO, Cause::ServerSelection);
+    run_until(&mut Call::new(client, operation, None), &deadline).await
+}
+
+async fn run<O: Operation>(call: &mut Call<'_, O>) -> Result<O::Output> {
+    let _in_progress = call.client.begin_operation()?;
+    let limit = call.client.settings().server_selection_timeout;
+    let deadline = Deadline::after(limit, Cause::ServerSelection);
+    run_until(call, &deadline).await
+}
+
+/// The one retry loop.
+async fn run_until<O: Operation>(call: &mut Call<'_, O>, deadline: &Deadline) -> Result<O::Output> {
+    let mut first: Option<Failure> = None;
+    loop {
+        let outcome = match select(call, first.as_ref(), deadline).await {
+            Ok(server) => call.attempt(&server).await,
+            Err(error) => Err(Failure::before_reaching_a_server(error)),
+        };
+        let failure = match outcome {
+            Ok(output) => return Ok(output),
+            Err(failure) => failure,
+        };
+        let earlier = u32::from(first.is_some());
+        let attempt = Attempt {
+            retryability: call.retryability,
+            earlier,
+        };
+        match (first.take(), retry::decide(&failure.error, &attempt)) {
+            (None, Decision::Retry) => first = Some(failure),
+            (None, Decision::GiveUp) => return call.operation.refused(failure.error),
+            (Some(first), _) => {
+                return Err(retry::final_error(
+                    first.error,
+                    failure.error,
+                    failure.reached_server,
+                ));
+            }
+        }
+    }
+}
+
+async fn select<O: Operation>(
+    call: &Call<'_, O>,
+    failed: Option<&Failure>,
+    deadline: &Deadline,
+) -> Result<Selected> {
+    let topology = call.client.topology();
+    let selection = call.operation.selection();
+    let wanted = match selection {
+        Selection::Pinned(address) => return topology.select_pinned(address),
+        _ => selection.wanted().unwrap_or(Wanted::Write),
+    };
+    let deprioritized = failed.and_then(|failure| failure.address.as_ref());
+    let deprioritized = deprioritized.map_or(&[][..], std::slice::from_ref);
+    topology.select(wanted, deprioritized, deadline).await
+}

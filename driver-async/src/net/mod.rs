@@ -1,1 +1,15 @@
 //! One socket: names, streams and encryption.
+
+mod connect;
+mod failure;
+mod resolve;
+mod stream;
+#[cfg(feature = "rustls-tls")]
+pub(crate) mod tls;
+#[cfg(not(feature = "rustls-tls"))]
+#[path = "tls/absent.rs"]
+pub(crate) mod tls;
+
+pub(crate) use connect::connect;
+pub(crate) use failure::can_be_overload;
+pub(crate) use stream::Stream;

@@ -1,1 +1,277 @@
-//! One file a command: how it is written and how its reply is read.
+//! The commands: what each sends and what it makes of the reply.
+//!
+//! Everything here is pure. An operation writes its own fields; the executor adds those that
+//! every command has (the database, session, concerns and read preference).
+
+mod aggregate;
+mod count;
+mod create_collection;
+mod create_indexes;
+mod delete;
+mod distinct;
+mod drop;
+mod end_sessions;
+mod fields;
+mod find;
+mod get_more;
+mod insert;
+mod kill_cursors;
+mod list_collections;
+mod list_databases;
+mod list_indexes;
+mod run_command;
+mod update;
+mod write_reply;
+
+pub(crate) use aggregate::Aggregate;
+pub(crate) use count::{CountDocuments, EstimatedDocumentCount};
+pub(crate) use create_collection::CreateCollection;
+pub(crate) use create_indexes::CreateIndexes;
+pub(crate) use delete::Delete;
+pub(crate) use distinct::Distinct;
+pub(crate) use drop::{DropCollection, DropDatabase, DropIndexes};
+pub(crate) use end_sessions::EndSessions;
+pub(crate) use find::{Find, FindOne};
+pub(crate) use get_more::GetMore;
+pub(crate) use insert::{InsertMany, InsertOne, Progress};
+pub(crate) use kill_cursors::KillCursors;
+pub(crate) use list_collections::ListCollections;
+pub(crate) use list_databases::ListDatabases;
+pub(crate) use list_indexes::ListIndexes;
+pub(crate) use run_command::RunCommand;
+pub(crate) use update::{Modification, Update};
+
+use crate::{
+    address::ServerAddress,
+    error::{Error, Result},
+    options::{ReadConcern, SelectionCriteria, WriteConcern},
+    proto::{
+        selection::Wanted,
+        wire::{DocumentWriter, Reply},
+    },
+};
+
+/// A command and what becomes of its reply.
+///
+/// One value serves all attempts of one operation, so [`Operation::write`] and
+/// [`Operation::reply`] may be called again after a failed attempt.
+pub(crate) trait Operation {
+    /// What the operation gives its caller.
+    type Output;
+
+    /// The command's name.
+    fn name(&self) -> &str;
+
+    /// The database that the command goes to.
+    fn database(&self) -> &str;
+
+    /// Whether a failed attempt may be followed by another.
+    fn retryability(&self) -> Retryability {
+        Retryability::None
+    }
+
+    /// Which servers may run the command.
+    fn selection(&self) -> Selection<'_> {
+        Selection::Primary
+    }
+
+    /// The read concern to send; the executor leaves out what the server must not get.
+    fn read_concern(&self) -> Option<&ReadConcern> {
+        None
+    }
+
+    /// The write concern to send. An unacknowledged one means that no reply is awaited.
+    fn write_concern(&self) -> Option<&WriteConcern> {
+        None
+    }
+
+    /// Writes the command's own fields, its name first.
+    ///
+    /// # Errors
+    /// An invalid-argument error when the command cannot be sent to this server.
+    fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()>;
+
+    /// The documents that follow the command written last.
+    fn sequence(&self) -> Option<Sequence<'_>> {
+        None
+    }
+
+    /// What the caller gets from a reply whose `ok` is 1.
+    fn reply(&mut self, reply: &Reply, target: &Target<'_>) -> Result<Self::Output>;
+
+    /// What the caller gets when the server refused the command and no attempt is left.
+    fn refused(&mut self, error: Error) -> Result<Self::Output> {
+        Err(error)
+    }
+
+    /// What the caller gets when the command was sent and no reply was asked for.
+    fn unacknowledged(&mut self) -> Result<Self::Output> {
+        Err(Error::internal(format!(
+            "{} was sent without asking for its reply",
+            self.name()
+        )))
+    }
+}
+
+/// Whether a failed attempt may be followed by another, by the retryable reads and retryable
+/// writes specifications.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retryability {
+    /// As a read.
+    Read,
+    /// As a write, with a transaction number, when the write is acknowledged and the deployment
+    /// has sessions.
+    Write,
+    /// Not at all.
+    None,
+}
+
+/// Which servers may run a command.
+#[derive(Clone, Debug)]
+pub(crate) enum Selection<'a> {
+    /// Those that take writes.
+    Primary,
+    /// Those that the criteria allow.
+    Criteria(&'a SelectionCriteria),
+    /// Those that the criteria allow, for a pipeline that ends in `$out` or `$merge`; while there
+    /// is an available server older than 5.0, the primary alone.
+    WriteStage(&'a SelectionCriteria),
+    /// The server that an earlier command went to. The command carries no read preference.
+    Pinned(&'a ServerAddress),
+}
+
+impl<'a> Selection<'a> {
+    /// What to choose a server by; `None` when the server is given.
+    pub(crate) fn wanted(&self) -> Option<Wanted<'a>> {
+        match self {
+            Self::Primary => Some(Wanted::Write),
+            Self::Criteria(criteria) => Some(Wanted::from(*criteria)),
+            Self::WriteStage(SelectionCriteria::ReadPreference(preference)) => {
+                Some(Wanted::WriteStage(preference))
+            }
+            Self::WriteStage(criteria) => Some(Wanted::from(*criteria)),
+            Self::Pinned(_) => None,
+        }
+    }
+
+    fn of(criteria: Option<&'a SelectionCriteria>) -> Self {
+        criteria.map_or(Self::Primary, Self::Criteria)
+    }
+}
+
+/// The server and connection that a command goes to.
+#[derive(Clone, Debug)]
+pub(crate) struct Target<'a> {
+    pub(crate) address: &'a ServerAddress,
+    pub(crate) max_wire_version: i32,
+    /// The largest document, in bytes.
+    pub(crate) max_bson_object_size: usize,
+    /// The largest message, in bytes.
+    pub(crate) max_message_size: usize,
+    /// The most writes in one command.
+    pub(crate) max_write_batch_size: usize,
+}
+
+/// Documents that go to the socket right after the command, without a copy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sequence<'a> {
+    /// The field that they would be an array of.
+    pub(crate) identifier: &'static str,
+    /// The documents, one after the other.
+    pub(crate) documents: &'a [u8],
+}
+
+/// Where an operation works, and what it inherits from there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Scope<'a> {
+    pub(crate) database: &'a str,
+    /// Empty for operations on a whole database.
+    pub(crate) collection: &'a str,
+    pub(crate) selection_criteria: Option<&'a SelectionCriteria>,
+    pub(crate) read_concern: Option<&'a ReadConcern>,
+    pub(crate) write_concern: Option<&'a WriteConcern>,
+}
+
+/// The newest wire version of server 4.2.
+const WIRE_4_2: i32 = 8;
+/// The newest wire version of server 4.4.
+const WIRE_4_4: i32 = 9;
+
+/// The server does not know the collection or database.
+const NAMESPACE_NOT_FOUND: i32 = 26;
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use bson::Document;
+
+    use super::*;
+    use crate::proto::wire::{DEFAULT_MAX_MESSAGE_SIZE, Header, MessageFlags, MessageWriter};
+
+    pub(crate) static ADDRESS: ServerAddress = ServerAddress::Tcp {
+        host: String::new(),
+        port: None,
+    };
+
+    /// A server of version 6.0.
+    pub(crate) fn target() -> Target<'static> {
+        Target {
+            address: &ADDRESS,
+            max_wire_version: 17,
+            max_bson_object_size: 16 * 1024 * 1024,
+            max_message_size: DEFAULT_MAX_MESSAGE_SIZE,
+            max_write_batch_size: 100_000,
+        }
+    }
+
+    pub(crate) fn scope() -> Scope<'static> {
+        Scope {
+            database: "d",
+            collection: "c",
+            ..Scope::default()
+        }
+    }
+
+    /// The command as `operation` writes it for `target`.
+    pub(crate) fn written_for(
+        operation: &mut impl Operation,
+        target: &Target<'_>,
+    ) -> Result<Document> {
+        let mut buffer = Vec::new();
+        let mut writer = DocumentWriter::begin(&mut buffer);
+        operation.write(&mut writer, target)?;
+        writer.end()?;
+        let command = Document::from_reader(&*buffer).expect("a written command is BSON");
+        let first = command.keys().next().expect("a command has fields");
+        assert_eq!(first, operation.name(), "the name stands first");
+        Ok(command)
+    }
+
+    pub(crate) fn written(operation: &mut impl Operation) -> Document {
+        written_for(operation, &target()).expect("the command can be written")
+    }
+
+    /// The reply that a server would send as `document`.
+    pub(crate) fn received(document: &Document) -> Reply {
+        let mut buffer = Vec::new();
+        let mut message = MessageWriter::begin(&mut buffer, MessageFlags::NONE);
+        let mut body = message.body();
+        for (key, value) in document {
+            body.append_bson(key, value)
+                .expect("a value can be written");
+        }
+        body.end().expect("a document ends");
+        message
+            .finish(1, DEFAULT_MAX_MESSAGE_SIZE)
+            .expect("a reply is short");
+        let start: [u8; 16] = buffer[..16].try_into().expect("a message has a header");
+        let header = Header::parse(&start, DEFAULT_MAX_MESSAGE_SIZE).expect("a header is valid");
+        Reply::parse(buffer.into(), &header).expect("a reply is valid")
+    }
+
+    pub(crate) fn replied<O: Operation>(
+        operation: &mut O,
+        document: &Document,
+    ) -> Result<O::Output> {
+        operation.reply(&received(document), &target())
+    }
+}

@@ -1,14 +1,70 @@
 //! The options of the client and of every operation.
 
+mod aggregate;
+mod client;
+mod collation;
+mod collection;
+mod compressor;
+mod count;
+mod create_collection;
+mod credential;
+mod database;
+mod delete;
+mod distinct;
+mod driver_info;
+mod find;
+mod index;
+mod insert;
+mod monitoring;
+mod number;
 mod read_concern;
 mod read_preference;
 pub(crate) mod serde_shapes;
+mod server_api;
+mod socks5;
+mod tls;
+mod update;
 mod write_concern;
 
+pub use aggregate::AggregateOptions;
+pub use client::ClientOptions;
+pub(crate) use client::{MAX_APP_NAME_LENGTH, TopologyOptions, validate_topology};
+pub use collation::{
+    Collation, CollationAlternate, CollationCaseFirst, CollationMaxVariable, CollationStrength,
+};
+pub use collection::{CollectionOptions, CursorType, Hint, UpdateModifications};
+pub use compressor::Compressor;
+pub use count::{CountOptions, EstimatedDocumentCountOptions};
+pub use create_collection::{
+    ChangeStreamPreAndPostImages, ClusteredIndex, CreateCollectionOptions, IndexOptionDefaults,
+    TimeseriesGranularity, TimeseriesOptions, ValidationAction, ValidationLevel,
+};
+pub use credential::{AuthMechanism, Credential};
+pub use database::{
+    DatabaseOptions, DropCollectionOptions, DropDatabaseOptions, ListCollectionsOptions,
+    ListDatabasesOptions, RunCommandOptions,
+};
+pub use delete::DeleteOptions;
+pub use distinct::DistinctOptions;
+pub use driver_info::DriverInfo;
+pub use find::{FindOneOptions, FindOptions};
+pub use index::{
+    CommitQuorum, CreateIndexOptions, DropIndexOptions, IndexModel, IndexOptions, IndexVersion,
+    ListIndexesOptions, Sphere2DIndexVersion, TextIndexVersion,
+};
+pub use insert::{InsertManyOptions, InsertOneOptions};
+pub use monitoring::ServerMonitoringMode;
 pub use read_concern::{ReadConcern, ReadConcernLevel};
 pub use read_preference::{
     HedgedReadOptions, Predicate, ReadPreference, ReadPreferenceOptions, SelectionCriteria, TagSet,
 };
+pub use server_api::{ServerApi, ServerApiVersion};
+pub use socks5::Socks5Proxy;
+pub use tls::{Tls, TlsOptions};
+pub use update::{ReplaceOptions, UpdateOptions};
 pub use write_concern::{Acknowledgment, WriteConcern};
 
-pub use crate::address::ServerAddress;
+pub use crate::{
+    address::ServerAddress,
+    uri::{ConnectionString, HostInfo},
+};

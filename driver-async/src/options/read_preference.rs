@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use typed_builder::TypedBuilder;
 
 use crate::{
+    description::ServerDescription,
     error::{Error, Result},
-    proto::topology::ServerDescription,
 };
 
 /// The tags of a member, or those that a member must have.
@@ -265,15 +265,16 @@ impl fmt::Display for ReadPreference {
 #[derive(Serialize, Deserialize)]
 struct Shape {
     mode: String,
+    // Not an `Option`, which would turn options that cannot be read into none.
     #[serde(flatten)]
-    options: Option<ReadPreferenceOptions>,
+    options: ReadPreferenceOptions,
 }
 
 impl Serialize for ReadPreference {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Shape {
             mode: self.mode().to_owned(),
-            options: self.options().cloned(),
+            options: self.options().cloned().unwrap_or_default(),
         }
         .serialize(serializer)
     }
@@ -286,6 +287,7 @@ impl<'de> Deserialize<'de> for ReadPreference {
         if let Some(first) = mode.get_mut(0..1) {
             first.make_ascii_lowercase();
         }
-        Self::from_mode(&mode, shape.options).map_err(serde::de::Error::custom)
+        let options = (shape.options != ReadPreferenceOptions::default()).then_some(shape.options);
+        Self::from_mode(&mode, options).map_err(serde::de::Error::custom)
     }
 }

@@ -22,11 +22,11 @@ pub(crate) mod millis {
     }
 }
 
-/// A duration as a whole number of seconds.
+/// A duration as a whole number of seconds; -1 stands for none.
 pub(crate) mod seconds {
     use std::time::Duration;
 
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
     pub(crate) fn serialize<S: Serializer>(
         value: &Option<Duration>,
@@ -40,6 +40,12 @@ pub(crate) mod seconds {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Duration>, D::Error> {
-        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_secs))
+        match Option::<i64>::deserialize(deserializer)? {
+            None | Some(-1) => Ok(None),
+            Some(seconds) => match u64::try_from(seconds) {
+                Ok(seconds) => Ok(Some(Duration::from_secs(seconds))),
+                Err(_) => Err(D::Error::custom("a number of seconds cannot be negative")),
+            },
+        }
     }
 }

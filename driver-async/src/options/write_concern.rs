@@ -13,9 +13,9 @@ use crate::error::{Error, Result};
 /// server.
 ///
 /// ```
-/// use motorcade::options::WriteConcern;
+/// use motorcade::options::{Acknowledgment, WriteConcern};
 ///
-/// let concern = WriteConcern::builder().w(2).journal(true).build();
+/// let concern = WriteConcern::builder().w(Acknowledgment::Nodes(2)).journal(true).build();
 /// assert!(concern.is_acknowledged());
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, TypedBuilder, Serialize, Deserialize)]

@@ -110,7 +110,7 @@ async fn connect<C: Connect>(
 }
 
 /// Awaits `attempt`; `None` when it was interrupted first.
-pub(super) async fn until_interrupted<F: Future>(
+pub(crate) async fn until_interrupted<F: Future>(
     interrupt: &Interrupt,
     attempt: F,
 ) -> Option<F::Output> {

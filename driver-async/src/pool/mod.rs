@@ -21,6 +21,7 @@ use crate::{
         EventHandler,
         cmap::{CmapEvent, ConnectionPoolOptions, PoolCreatedEvent},
     },
+    options::ClientOptions,
     proto::pool_state::{Limits, Slot},
 };
 use inner::Inner;
@@ -30,10 +31,9 @@ pub use crate::{
     error::Result,
     proto::pool_state::{ClearCause, Generation, Interrupt, PoolCounts},
 };
+pub(crate) use check_out::until_interrupted;
 pub use pooled_connection::PooledConnection;
 
-const DEFAULT_MAX_POOL_SIZE: u32 = 100;
-const DEFAULT_MAX_CONNECTING: u32 = 2;
 /// How long the upkeep waits after a failure to establish a connection that did not clear the
 /// pool. A failure that did is followed by the next successful check of the server.
 const DEFAULT_MAINTENANCE_INTERVAL: Duration = Duration::from_secs(10);
@@ -138,21 +138,31 @@ impl Default for PoolOptions {
 
 impl PoolOptions {
     fn limits(&self) -> Limits {
-        let max_total = match self.max_pool_size.unwrap_or(DEFAULT_MAX_POOL_SIZE) {
+        let max_total = match self
+            .max_pool_size
+            .unwrap_or(ClientOptions::DEFAULT_MAX_POOL_SIZE)
+        {
             0 => usize::MAX,
             limit => to_usize(limit),
         };
         Limits {
             max_total,
             min_total: to_usize(self.min_pool_size.unwrap_or(0)).min(max_total),
-            max_connecting: to_usize(self.max_connecting.unwrap_or(DEFAULT_MAX_CONNECTING).max(1)),
+            max_connecting: to_usize(
+                self.max_connecting
+                    .unwrap_or(ClientOptions::DEFAULT_MAX_CONNECTING)
+                    .max(1),
+            ),
             max_idle: self.max_idle_time.filter(|limit| !limit.is_zero()),
             load_balanced: self.load_balanced,
         }
     }
 
     fn max_pool_size_text(&self) -> String {
-        match self.max_pool_size.unwrap_or(DEFAULT_MAX_POOL_SIZE) {
+        match self
+            .max_pool_size
+            .unwrap_or(ClientOptions::DEFAULT_MAX_POOL_SIZE)
+        {
             0 => "unlimited".to_owned(),
             limit => limit.to_string(),
         }

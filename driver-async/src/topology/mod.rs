@@ -1,1 +1,328 @@
 //! The deployment as it is now, and the tasks that watch it.
+//!
+//! An immutable [`Snapshot`] hangs by one atomic reference. Readers take it without a lock that
+//! anybody holds for long; writers copy it, change the copy and swap it in, one at a time. Only a
+//! server's monitor checks that server; operations report errors and ask for a check.
+
+mod connector;
+mod errors;
+mod monitor;
+mod rtt;
+mod select;
+mod server;
+mod settings;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU8, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use bson::oid::ObjectId;
+use parking_lot::Mutex;
+use tokio::{runtime::Handle, sync::Notify};
+
+pub(crate) use connector::Connector;
+pub(crate) use server::{Selected, Server};
+pub(crate) use settings::Settings;
+
+use crate::{
+    address::ServerAddress,
+    error::{Error, Result},
+    event::{OrderedEvents, sdam::SdamEvent},
+    pool::Pool,
+    proto::{
+        selection::{self, Criteria, Wanted},
+        topology::{Effects, ServerDescription, TopologyDescription, TopologySeed},
+    },
+};
+
+/// The deployment at one moment. Never changed once published.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) description: TopologyDescription,
+    pub(crate) servers: Arc<BTreeMap<ServerAddress, Arc<Server>>>,
+    /// The one server that takes writes, when there is just one to choose from.
+    pub(crate) writable: Option<Arc<Server>>,
+}
+
+/// The deployment as it is now.
+#[derive(Debug)]
+pub(crate) struct Topology {
+    pub(crate) settings: Arc<Settings>,
+    id: ObjectId,
+    seed: TopologySeed,
+    snapshot: ArcSwap<Snapshot>,
+    /// Held while a new snapshot is made, so that no change is lost.
+    writer: Mutex<()>,
+    changed: Notify,
+    phase: AtomicU8,
+    runtime: OnceLock<Handle>,
+    events: OrderedEvents<SdamEvent>,
+}
+
+/// What [`Topology::phase`] holds.
+mod phase {
+    pub(super) const NEW: u8 = 0;
+    pub(super) const OPEN: u8 = 1;
+    pub(super) const CLOSED: u8 = 2;
+}
+
+impl Topology {
+    /// A deployment of which only the seeds are known. Does no I/O and starts nothing.
+    pub(crate) fn new(settings: Settings, seed: TopologySeed) -> Self {
+        let id = ObjectId::new();
+        let snapshot = Snapshot {
+            description: TopologyDescription::new(&seed),
+            servers: Arc::default(),
+            writable: None,
+        };
+        Self {
+            events: OrderedEvents::new(settings.sdam_event_handler.clone()),
+            settings: Arc::new(settings),
+            id,
+            seed,
+            snapshot: ArcSwap::from_pointee(snapshot),
+            writer: Mutex::new(()),
+            changed: Notify::new(),
+            phase: AtomicU8::new(phase::NEW),
+            runtime: OnceLock::new(),
+        }
+    }
+
+    /// The deployment now. Hold it only for one decision.
+    pub(crate) fn snapshot(&self) -> arc_swap::Guard<Arc<Snapshot>> {
+        self.snapshot.load()
+    }
+
+    /// Like [`Topology::snapshot`], to be kept across an await.
+    pub(crate) fn snapshot_owned(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// The runtime of the first operation, for what must be done from a destructor.
+    pub(crate) fn runtime(&self) -> Option<&Handle> {
+        self.runtime.get()
+    }
+
+    /// Whether the client was shut down or all its handles are gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.phase.load(Ordering::Acquire) == phase::CLOSED
+    }
+
+    /// Whether the first operation has started the monitors, and nothing has ended them.
+    pub(crate) fn has_started(&self) -> bool {
+        self.phase.load(Ordering::Acquire) == phase::OPEN
+    }
+
+    /// Starts a monitor for every server, once.
+    fn open(self: &Arc<Self>) -> Result<()> {
+        match self.phase.load(Ordering::Acquire) {
+            phase::OPEN => Ok(()),
+            phase::CLOSED => Err(Error::shutdown()),
+            _ => self.open_first(),
+        }
+    }
+
+    fn ensure_open(&self) -> Result<()> {
+        if self.is_closed() {
+            Err(Error::shutdown())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn open_first(self: &Arc<Self>) -> Result<()> {
+        let runtime = Handle::try_current()
+            .map_err(|_| Error::internal("a tokio runtime is needed to run an operation"))?;
+        let writing = self.writer.lock();
+        if self.phase.load(Ordering::Acquire) != phase::NEW {
+            drop(writing);
+            return self.ensure_open();
+        }
+        self.runtime.get_or_init(|| runtime);
+        let description = self.snapshot_owned().description.clone();
+        for event in description.opening_events(self.id, &self.seed) {
+            self.events.push(event);
+        }
+        let opened = description.servers().into_keys().cloned().collect();
+        self.publish(
+            description,
+            &Effects {
+                opened,
+                ..Effects::default()
+            },
+        );
+        self.phase.store(phase::OPEN, Ordering::Release);
+        drop(writing);
+        self.events.deliver();
+        Ok(())
+    }
+
+    /// Takes over what a check, or an operation's error, says about one server, and tells whether
+    /// it was news. The caller holds the writers' lock, and delivers the events afterwards.
+    fn apply_locked(self: &Arc<Self>, server: ServerDescription) -> bool {
+        self.apply_with(server, |_| {})
+    }
+
+    /// As [`Topology::apply_locked`]; if it is news, `before` runs before anyone can see it.
+    fn apply_with(
+        self: &Arc<Self>,
+        server: ServerDescription,
+        before: impl FnOnce(&TopologyDescription),
+    ) -> bool {
+        if self.is_closed() {
+            return false;
+        }
+        let current = self.snapshot_owned();
+        let mut description = current.description.clone();
+        let effects = description.apply(server);
+        if !effects.applied {
+            return false;
+        }
+        before(&description);
+        for event in effects.events(self.id, &current.description, &description) {
+            self.events.push(event);
+        }
+        if effects.left_empty {
+            tracing::warn!(
+                "no server is left that belongs to this deployment: check replicaSet and the hosts \
+                 of the connection string"
+            );
+        }
+        self.publish(description, &effects);
+        true
+    }
+
+    /// Takes over a successful check. The pool is ready before anyone can select the server.
+    fn apply_check(self: &Arc<Self>, server: &Server, checked: ServerDescription) {
+        let writing = self.writer.lock();
+        self.apply_with(checked.clone(), |description| {
+            if description.wants_pool(&checked) {
+                server.pool.ready();
+            }
+        });
+        drop(writing);
+        self.events.deliver();
+    }
+
+    fn publish_event(&self, event: SdamEvent) {
+        self.events.push(event);
+        self.events.deliver();
+    }
+
+    /// Swaps the new snapshot in, then performs what follows from it, in order.
+    fn publish(self: &Arc<Self>, description: TopologyDescription, effects: &Effects) {
+        let current = self.snapshot_owned();
+        let servers = if effects.opened.is_empty() && effects.closed.is_empty() {
+            Arc::clone(&current.servers)
+        } else {
+            let mut servers = BTreeMap::clone(&current.servers);
+            servers.retain(|address, _| !effects.closed.contains(address));
+            for address in &effects.opened {
+                servers.insert(address.clone(), Arc::new(self.make_server(address)));
+            }
+            Arc::new(servers)
+        };
+        let writable = selection::only(&description, &self.criteria(Wanted::Write, &[]))
+            .and_then(|server| servers.get(server.address()))
+            .map(Arc::clone);
+        let snapshot = Arc::new(Snapshot {
+            description,
+            servers,
+            writable,
+        });
+        self.snapshot.store(Arc::clone(&snapshot));
+        for address in &effects.closed {
+            if let Some(server) = current.servers.get(address) {
+                server.close();
+            }
+        }
+        for address in &effects.opened {
+            if let Some(server) = snapshot.servers.get(address) {
+                self.start(server);
+            }
+        }
+        for address in &effects.check_now {
+            if let Some(server) = snapshot.servers.get(address) {
+                server.control.check_wanted.notify_one();
+            }
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// What an operation wants, with the client's settings that have a say in it.
+    fn criteria<'a>(&self, wanted: Wanted<'a>, deprioritized: &'a [ServerAddress]) -> Criteria<'a> {
+        Criteria {
+            wanted,
+            local_threshold: self.settings.local_threshold,
+            heartbeat_frequency: self.settings.heartbeat_frequency,
+            deprioritized,
+        }
+    }
+
+    fn make_server(self: &Arc<Self>, address: &ServerAddress) -> Server {
+        let connector = Connector {
+            address: address.clone(),
+            settings: Arc::clone(&self.settings),
+            topology: Arc::downgrade(self),
+        };
+        let handler = self.settings.cmap_event_handler.clone();
+        let pool = Pool::new(address.clone(), self.settings.pool, connector, handler);
+        Server::new(address.clone(), pool)
+    }
+
+    fn start(self: &Arc<Self>, server: &Arc<Server>) {
+        if self.settings.load_balanced {
+            server.pool.ready();
+            return;
+        }
+        if let Some(runtime) = self.runtime.get() {
+            let task = runtime.spawn(monitor::run(
+                Arc::downgrade(self),
+                Arc::clone(server),
+                Arc::clone(&self.settings),
+            ));
+            server.keep_task(task.abort_handle());
+        }
+    }
+
+    /// Ends every background task and closes every pool. Repeating it does nothing.
+    pub(crate) fn close(&self) {
+        let writing = self.writer.lock();
+        let before = self.phase.swap(phase::CLOSED, Ordering::AcqRel);
+        if before != phase::CLOSED {
+            let current = self.snapshot_owned();
+            for server in current.servers.values() {
+                server.close();
+            }
+            let mut description = current.description.clone();
+            let effects = description.close();
+            if before == phase::OPEN {
+                for event in effects.events(self.id, &current.description, &description) {
+                    self.events.push(event);
+                }
+                self.events
+                    .push(TopologyDescription::closing_event(self.id));
+            }
+            let servers = Arc::default();
+            self.snapshot.store(Arc::new(Snapshot {
+                description,
+                servers,
+                writable: None,
+            }));
+        }
+        drop(writing);
+        self.changed.notify_waiters();
+        self.events.deliver();
+    }
+}
+
+impl Drop for Topology {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

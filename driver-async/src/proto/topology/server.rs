@@ -1,157 +1,132 @@
-//! What the driver knows of one server.
+//! What a check of a server says about it.
 
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use bson::{DateTime, oid::ObjectId};
-use serde::{Deserialize, Serialize};
-
-use crate::{address::ServerAddress, error::Error, options::TagSet, proto::hello::TopologyVersion};
-
-/// What a server is, as the server discovery and monitoring specification defines it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum ServerType {
-    /// A server that belongs to no set.
-    Standalone,
-    /// A router of a sharded cluster.
-    Mongos,
-    /// The primary of a replica set.
-    #[serde(rename = "RSPrimary")]
-    RsPrimary,
-    /// A secondary of a replica set.
-    #[serde(rename = "RSSecondary")]
-    RsSecondary,
-    /// An arbiter of a replica set, which holds no data.
-    #[serde(rename = "RSArbiter")]
-    RsArbiter,
-    /// A member that can serve nothing now: hidden, starting up or recovering.
-    #[serde(rename = "RSOther")]
-    RsOther,
-    /// A server meant for a replica set that has no configuration yet.
-    #[serde(rename = "RSGhost")]
-    RsGhost,
-    /// A load balancer.
-    LoadBalancer,
-    /// A replica set member that has not been checked but is named as the primary by another.
-    PossiblePrimary,
-    /// A server that was not checked yet, or whose last check failed.
-    #[default]
-    Unknown,
-}
-
-/// What the driver knows of one server from its last check.
-///
-/// It is never changed once made; every check makes a new one.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ServerDescription {
-    /// The server's address.
-    pub(crate) address: ServerAddress,
-    /// What the server is.
-    pub(crate) server_type: ServerType,
-    /// Why the last check, or an operation since, failed.
-    pub(crate) error: Option<Error>,
-    /// The moving average of the round trip time.
-    pub(crate) average_round_trip_time: Option<Duration>,
-    /// When the server was last checked.
-    pub(crate) last_update_time: Option<Instant>,
-    /// When the server's last write happened, by its own clock.
-    pub(crate) last_write_date: Option<DateTime>,
-    /// The oldest wire version the server speaks.
-    pub(crate) min_wire_version: i32,
-    /// The newest wire version the server speaks.
-    pub(crate) max_wire_version: i32,
-    /// The server's own name in its set's configuration.
-    pub(crate) me: Option<ServerAddress>,
-    /// The members that can become primary.
-    pub(crate) hosts: Vec<ServerAddress>,
-    /// The members that hold data and cannot become primary.
-    pub(crate) passives: Vec<ServerAddress>,
-    /// The arbiters.
-    pub(crate) arbiters: Vec<ServerAddress>,
-    /// The member's tags.
-    pub(crate) tags: TagSet,
-    /// The set's name.
-    pub(crate) set_name: Option<String>,
-    /// The version of the set's configuration.
-    pub(crate) set_version: Option<i32>,
-    /// The election that made this member primary.
-    pub(crate) election_id: Option<ObjectId>,
-    /// The primary as this member knows it.
-    pub(crate) primary: Option<ServerAddress>,
-    /// How long an unused session lives; `None` when the server has no sessions.
-    pub(crate) logical_session_timeout: Option<Duration>,
-    /// Orders this description among others of the server.
-    pub(crate) topology_version: Option<TopologyVersion>,
-}
-
-impl fmt::Display for ServerType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Standalone => "Standalone",
-            Self::Mongos => "Mongos",
-            Self::RsPrimary => "RSPrimary",
-            Self::RsSecondary => "RSSecondary",
-            Self::RsArbiter => "RSArbiter",
-            Self::RsOther => "RSOther",
-            Self::RsGhost => "RSGhost",
-            Self::LoadBalancer => "LoadBalancer",
-            Self::PossiblePrimary => "PossiblePrimary",
-            Self::Unknown => "Unknown",
-        })
-    }
-}
+use super::{ServerDescription, ServerType, error_rules::topology_version};
+use crate::{address::ServerAddress, error::Error, proto::hello::HelloReply};
 
 impl ServerType {
-    /// Whether a server of this type holds data and can serve operations.
-    pub fn is_data_bearing(self) -> bool {
-        matches!(
-            self,
+    /// What a server is by its hello reply (the table of the "type" section).
+    pub fn of(reply: &HelloReply) -> Self {
+        if !reply.ok {
+            Self::Unknown
+        } else if reply.is_replica_set {
+            Self::RsGhost
+        } else if reply.set_name.is_some() {
+            match reply {
+                HelloReply { hidden: true, .. } => Self::RsOther,
+                HelloReply {
+                    is_writable_primary: true,
+                    ..
+                } => Self::RsPrimary,
+                HelloReply {
+                    secondary: true, ..
+                } => Self::RsSecondary,
+                HelloReply {
+                    arbiter_only: true, ..
+                } => Self::RsArbiter,
+                _ => Self::RsOther,
+            }
+        } else if reply.msg.as_deref() == Some("isdbgrid") {
+            Self::Mongos
+        } else {
             Self::Standalone
-                | Self::Mongos
-                | Self::RsPrimary
-                | Self::RsSecondary
-                | Self::LoadBalancer
-        )
+        }
     }
 }
 
 impl ServerDescription {
-    /// A server that was not checked yet.
-    pub fn unknown(address: ServerAddress) -> Self {
+    /// What a hello reply says about the server at `address`.
+    ///
+    /// A reply whose `ok` is not 1 says nothing but that the check failed.
+    pub fn from_hello(
+        address: ServerAddress,
+        reply: &HelloReply,
+        average_rtt: Option<Duration>,
+        now: Instant,
+    ) -> Self {
+        if !reply.ok {
+            let error = Error::invalid_response("hello did not succeed").with_address(&address);
+            return Self::from_error(address, error, now);
+        }
         Self {
             address,
-            server_type: ServerType::Unknown,
+            server_type: ServerType::of(reply),
             error: None,
-            average_round_trip_time: None,
-            last_update_time: None,
-            last_write_date: None,
-            min_wire_version: 0,
-            max_wire_version: 0,
-            me: None,
-            hosts: Vec::new(),
-            passives: Vec::new(),
-            arbiters: Vec::new(),
-            tags: TagSet::new(),
-            set_name: None,
-            set_version: None,
-            election_id: None,
-            primary: None,
-            logical_session_timeout: None,
-            topology_version: None,
+            average_round_trip_time: average_rtt,
+            last_update_time: Some(now),
+            last_write_date: reply.last_write_date,
+            min_wire_version: reply.min_wire_version,
+            max_wire_version: reply.max_wire_version,
+            me: reply.me.clone(),
+            hosts: reply.hosts.clone(),
+            passives: reply.passives.clone(),
+            arbiters: reply.arbiters.clone(),
+            tags: reply.tags.clone(),
+            set_name: reply.set_name.clone(),
+            set_version: reply.set_version,
+            election_id: reply.election_id,
+            primary: reply.primary.clone(),
+            logical_session_timeout: reply.logical_session_timeout,
+            topology_version: reply.topology_version,
         }
     }
 
-    /// The server's address.
-    pub fn address(&self) -> &ServerAddress {
-        &self.address
+    /// A server whose check, or an operation on it, failed.
+    ///
+    /// Everything known before is forgotten, the round trip time too. When the error tells of a
+    /// change of state, its topology version is kept ("not writable primary" and "node is
+    /// recovering" section), so that an older reply cannot bring the old state back.
+    pub fn from_error(address: ServerAddress, error: Error, now: Instant) -> Self {
+        Self {
+            last_update_time: Some(now),
+            topology_version: error.state_change().and_then(|_| topology_version(&error)),
+            ..Self::failed(address, error)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn primary(rtt: u64, now: Instant) -> ServerDescription {
+        let reply = HelloReply {
+            ok: true,
+            is_writable_primary: true,
+            set_name: Some("rs".to_owned()),
+            ..HelloReply::default()
+        };
+        let rtt = Some(Duration::from_millis(rtt));
+        ServerDescription::from_hello(ServerAddress::default(), &reply, rtt, now)
     }
 
-    /// What the server is.
-    pub fn server_type(&self) -> ServerType {
-        self.server_type
+    #[test]
+    fn round_trip_and_update_time_are_no_part_of_the_state() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(10);
+        assert!(primary(1, now).has_same_state(&primary(2, later)));
+    }
+
+    #[test]
+    fn a_different_error_is_a_different_state() {
+        let failed = |text: &str| {
+            let error = Error::internal(text);
+            ServerDescription::failed(ServerAddress::default(), error)
+        };
+        assert!(failed("a").has_same_state(&failed("a")));
+        assert!(!failed("a").has_same_state(&failed("b")));
+    }
+
+    #[test]
+    fn a_hidden_member_is_of_no_use_although_it_is_a_secondary() {
+        let reply = HelloReply {
+            ok: true,
+            secondary: true,
+            hidden: true,
+            set_name: Some("rs".to_owned()),
+            ..HelloReply::default()
+        };
+        assert_eq!(ServerType::of(&reply), ServerType::RsOther);
     }
 }

@@ -125,6 +125,18 @@ impl<'a> DocumentWriter<'a> {
         embedded.end()
     }
 
+    /// Appends an array whose elements `fill` writes, their keys being `"0"`, `"1"` and so on.
+    pub fn append_array_with(
+        &mut self,
+        key: &str,
+        fill: impl FnOnce(&mut DocumentWriter<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.key(ElementType::Array, key)?;
+        let mut array = DocumentWriter::begin(self.buffer);
+        fill(&mut array)?;
+        array.end()
+    }
+
     /// Appends an array of documents.
     pub fn append_documents<'d>(
         &mut self,

@@ -15,4 +15,4 @@ mod op_msg;
 
 pub use document_writer::DocumentWriter;
 pub use header::{Header, OP_MSG};
-pub use op_msg::{DEFAULT_MAX_MESSAGE_SIZE, MessageFlags, MessageWriter, Reply};
+pub use op_msg::{DEFAULT_MAX_MESSAGE_SIZE, MessageFlags, MessageWriter, Reply, prepared_body};

@@ -113,6 +113,17 @@ impl<'a> MessageWriter<'a> {
     }
 }
 
+/// The command in a message that [`MessageWriter`] wrote.
+pub fn prepared_body(message: &[u8]) -> &RawDocument {
+    let start = Header::LENGTH + FLAGS_LENGTH + 1;
+    let length = read_u32(message, start)
+        .ok()
+        .and_then(|length| usize::try_from(length).ok());
+    let bytes = length.and_then(|length| message.get(start..start.checked_add(length)?));
+    let document = bytes.and_then(|bytes| RawDocument::from_bytes(bytes).ok());
+    document.unwrap_or_else(|| empty_document())
+}
+
 /// A server's reply: the received buffer, and where in it the document lies.
 ///
 /// The buffer is shared, so a cursor can keep its batch without a copy.
@@ -122,6 +133,7 @@ pub struct Reply {
     body: usize,
     body_length: NonZeroUsize,
     flags: MessageFlags,
+    request_id: i32,
 }
 
 impl Reply {
@@ -163,11 +175,13 @@ impl Reply {
         }
         let (body, body_length) =
             body.ok_or_else(|| Error::invalid_response("the message has no body"))?;
+        let request_id = header.request_id;
         let reply = Self {
             message,
             body,
             body_length,
             flags,
+            request_id,
         };
         reply.checked_document()?;
         Ok(reply)
@@ -182,6 +196,11 @@ impl Reply {
     pub fn document_bytes(&self) -> Bytes {
         self.message
             .slice(self.body..self.body + self.body_length.get())
+    }
+
+    /// The server's number for this message, which an unasked-for successor answers to.
+    pub fn request_id(&self) -> i32 {
+        self.request_id
     }
 
     /// Whether the server will send another message without being asked.

@@ -1,0 +1,186 @@
+//! The servers of a run: started when the first case asks, shared by all cases, stopped at the end.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use motorcade_testserver as testserver;
+
+/// The shape of a deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DeploymentKind {
+    /// One server on its own.
+    Standalone,
+    /// A replica set of three members.
+    ReplicaSet,
+}
+
+const MEMBERS: usize = 3;
+
+impl DeploymentKind {
+    /// The name that case names start with.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Standalone => "standalone",
+            Self::ReplicaSet => "replica_set",
+        }
+    }
+}
+
+/// A deployment that answers.
+#[derive(Debug)]
+pub struct Running {
+    kind: DeploymentKind,
+    uri: String,
+    servers: Option<testserver::Deployment>,
+}
+
+impl Running {
+    /// The shape of the deployment.
+    pub fn kind(&self) -> DeploymentKind {
+        self.kind
+    }
+
+    /// The connection string that reaches every member.
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// The servers, to look at or to disturb; none when somebody else started them.
+    pub fn servers(&self) -> Option<&testserver::Deployment> {
+        self.servers.as_ref()
+    }
+}
+
+type Start = fn(DeploymentKind) -> Result<Running, String>;
+type Slot = Mutex<Option<Arc<Running>>>;
+
+/// At most one deployment of each kind.
+pub struct Deployments {
+    source: Source,
+    preferred: DeploymentKind,
+    standalone: Slot,
+    replica_set: Slot,
+}
+
+enum Source {
+    Start(Start),
+    At(String),
+}
+
+impl Deployments {
+    /// Starts nothing and refuses to: for runs of suites without I/O.
+    pub fn unstarted() -> Self {
+        let refuse = |kind: DeploymentKind| {
+            Err(format!(
+                "needs a {} deployment, and this run has none",
+                kind.name()
+            ))
+        };
+        Self::from_source(DeploymentKind::Standalone, Source::Start(refuse))
+    }
+
+    /// Starts real servers when the first case asks. `preferred` is the kind that
+    /// [`preferred`](Self::preferred) gives.
+    pub fn started_on_demand(preferred: DeploymentKind) -> Self {
+        Self::from_source(preferred, Source::Start(start))
+    }
+
+    /// Uses a deployment that somebody else started, of the kind given.
+    pub fn at(kind: DeploymentKind, uri: String) -> Self {
+        Self::from_source(kind, Source::At(uri))
+    }
+
+    fn from_source(preferred: DeploymentKind, source: Source) -> Self {
+        Self {
+            source,
+            preferred,
+            standalone: Mutex::default(),
+            replica_set: Mutex::default(),
+        }
+    }
+
+    /// The deployment for cases that run on either kind.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`of_kind`](Self::of_kind) does.
+    pub fn preferred(&self) -> Result<Arc<Running>, String> {
+        self.of_kind(self.preferred)
+    }
+
+    /// The deployment of that kind; started now when it is not yet there.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the servers cannot be started, or are of another kind; says what to do.
+    pub fn of_kind(&self, kind: DeploymentKind) -> Result<Arc<Running>, String> {
+        let mut slot = self
+            .slot(kind)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = &*slot {
+            return Ok(Arc::clone(running));
+        }
+        let running = match &self.source {
+            Source::Start(start) => start(kind)?,
+            Source::At(uri) if self.preferred == kind => Running {
+                kind,
+                uri: uri.clone(),
+                servers: None,
+            },
+            Source::At(_) => {
+                let given = self.preferred.name();
+                return Err(format!(
+                    "needs a {} deployment, was given a {given}",
+                    kind.name()
+                ));
+            }
+        };
+        Ok(Arc::clone(slot.insert(Arc::new(running))))
+    }
+
+    /// Forgets the deployment of that kind, so that the next case gets a fresh one.
+    pub fn discard(&self, kind: DeploymentKind) {
+        let running = self
+            .slot(kind)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(running);
+    }
+
+    /// Stops every server that this run started.
+    pub fn stop_all(&self) {
+        self.discard(DeploymentKind::Standalone);
+        self.discard(DeploymentKind::ReplicaSet);
+    }
+
+    fn slot(&self, kind: DeploymentKind) -> &Slot {
+        match kind {
+            DeploymentKind::Standalone => &self.standalone,
+            DeploymentKind::ReplicaSet => &self.replica_set,
+        }
+    }
+}
+
+fn start(kind: DeploymentKind) -> Result<Running, String> {
+    let builder = match kind {
+        DeploymentKind::Standalone => testserver::Deployment::standalone(),
+        DeploymentKind::ReplicaSet => testserver::Deployment::replica_set(MEMBERS),
+    };
+    let servers = builder.start().map_err(|error| error.to_string())?;
+    Ok(Running {
+        kind,
+        uri: servers.uri(),
+        servers: Some(servers),
+    })
+}
+
+impl fmt::Debug for Deployments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deployments")
+            .field("standalone", &self.standalone)
+            .field("replica_set", &self.replica_set)
+            .finish_non_exhaustive()
+    }
+}

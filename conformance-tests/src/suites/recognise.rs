@@ -1,0 +1,185 @@
+//! Tells the suite of a JSON file, by its content first and by its path where that is not enough.
+//!
+//! Content comes first because files may be copied anywhere. Only the suites whose cases are a URI
+//! and what it means look alike; there the path decides when it names the specification.
+
+use std::path::{Component, Path};
+
+use serde_json::Value;
+
+use super::Suite;
+
+const SPECIFICATIONS: [&str; 32] = [
+    "auth",
+    "bson-binary-vector",
+    "bson-corpus",
+    "causal-consistency",
+    "change-streams",
+    "client-backpressure",
+    "client-side-encryption",
+    "client-side-operations-timeout",
+    "collection-management",
+    "command-logging-and-monitoring",
+    "connection-monitoring-and-pooling",
+    "connection-string",
+    "crud",
+    "gridfs",
+    "index-management",
+    "initial-dns-seedlist-discovery",
+    "load-balancers",
+    "max-staleness",
+    "mongodb-handshake",
+    "open-telemetry",
+    "read-write-concern",
+    "retryable-reads",
+    "retryable-writes",
+    "run-command",
+    "server-discovery-and-monitoring",
+    "server-selection",
+    "sessions",
+    "transactions",
+    "transactions-convenient-api",
+    "unified-test-format",
+    "uri-options",
+    "versioned-api",
+];
+
+/// True for the folder names of the driver specifications that have tests.
+pub(crate) fn is_specification(folder: &str) -> bool {
+    SPECIFICATIONS.contains(&folder)
+}
+
+/// True for JSON that lies among the tests and is none: a JSON schema or a list of files.
+pub(crate) fn is_companion(json: &Value) -> bool {
+    json.get("$schema").is_some() || json.get("files").is_some_and(Value::is_array)
+}
+
+/// The suite that a file belongs to, if any.
+pub(crate) fn recognise(path: &Path, json: &Value) -> Option<Suite> {
+    by_shape(json)
+        .or_else(|| by_path(path))
+        .or_else(|| json["tests"].as_array().and_then(|tests| uri_suite(tests)))
+}
+
+fn by_shape(json: &Value) -> Option<Suite> {
+    let has = |key: &str| json.get(key).is_some();
+    if has("schemaVersion") {
+        Some(Suite::Unified)
+    } else if has("bson_type") {
+        Some(Suite::BsonCorpus)
+    } else if has("phases") {
+        Some(Suite::Sdam)
+    } else if has("iterations") && has("mocked_topology_state") {
+        Some(Suite::InWindow)
+    } else if has("avg_rtt_ms") && has("new_rtt_ms") {
+        Some(Suite::Rtt)
+    } else if has("topology_description") && has("operation") {
+        Some(Suite::ServerSelection)
+    } else if has("topology_description") {
+        Some(Suite::MaxStaleness)
+    } else if has("style") && has("operations") {
+        Some(Suite::Cmap)
+    } else if has("test_key") && has("tests") {
+        Some(Suite::BsonBinaryVector)
+    } else if has("uri") && (has("hosts") || has("seeds") || has("numSeeds")) {
+        Some(Suite::DnsSeedlist)
+    } else {
+        None
+    }
+}
+
+fn by_path(path: &Path) -> Option<Suite> {
+    let has = |folder: &str| {
+        path.components()
+            .any(|part| part == Component::Normal(folder.as_ref()))
+    };
+    if has("connection-string") && has("read-write-concern") {
+        Some(Suite::ReadWriteConcernUri)
+    } else if has("document") && has("read-write-concern") {
+        Some(Suite::ReadWriteConcernDocument)
+    } else if has("connection-string") {
+        Some(Suite::ConnectionString)
+    } else if has("uri-options") {
+        Some(Suite::UriOptions)
+    } else if has("auth") && has("legacy") {
+        Some(Suite::AuthUri)
+    } else if has("unified") || has("unified-test-format") {
+        Some(Suite::Unified)
+    } else {
+        None
+    }
+}
+
+/// The suite of a list of URI cases: the members that any of them has tell it.
+fn uri_suite(tests: &[Value]) -> Option<Suite> {
+    let any_has = |key: &str| tests.iter().any(|test| test.get(key).is_some());
+    if any_has("readConcernDocument") || any_has("writeConcernDocument") {
+        Some(Suite::ReadWriteConcernDocument)
+    } else if !any_has("uri") {
+        None
+    } else if any_has("credential") {
+        Some(Suite::AuthUri)
+    } else if any_has("readConcern") || any_has("writeConcern") {
+        Some(Suite::ReadWriteConcernUri)
+    } else {
+        Some(Suite::ConnectionString)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn suite(path: &str, json: &Value) -> Option<Suite> {
+        recognise(Path::new(path), json)
+    }
+
+    #[test]
+    fn content_tells_the_suite_of_a_file_in_any_folder() {
+        let uri_case = |key: &str| json!({ "tests": [{ "uri": "mongodb://a", key: {} }] });
+        for (json, expected) in [
+            (uri_case("credential"), Suite::AuthUri),
+            (uri_case("writeConcern"), Suite::ReadWriteConcernUri),
+            (uri_case("options"), Suite::ConnectionString),
+            (
+                json!({ "tests": [{ "readConcernDocument": {} }] }),
+                Suite::ReadWriteConcernDocument,
+            ),
+            (json!({ "uri": "mongodb://a", "phases": [] }), Suite::Sdam),
+            (
+                json!({ "topology_description": {}, "operation": "read" }),
+                Suite::ServerSelection,
+            ),
+            (
+                json!({ "topology_description": {}, "error": true }),
+                Suite::MaxStaleness,
+            ),
+            (json!({ "style": "unit", "operations": [] }), Suite::Cmap),
+            (
+                json!({ "schemaVersion": "1.0", "tests": [] }),
+                Suite::Unified,
+            ),
+        ] {
+            assert_eq!(suite("/tmp/held/x.json", &json), Some(expected), "{json}");
+        }
+        assert_eq!(suite("/tmp/held/x.json", &json!({ "a": 1 })), None);
+    }
+
+    #[test]
+    fn the_path_decides_between_suites_of_one_shape() {
+        let json = json!({ "tests": [{ "uri": "mongodb://a", "options": {} }] });
+        for (path, expected) in [
+            ("s/uri-options/tests/x.json", Suite::UriOptions),
+            ("s/connection-string/tests/x.json", Suite::ConnectionString),
+            (
+                "s/read-write-concern/tests/connection-string/x.json",
+                Suite::ReadWriteConcernUri,
+            ),
+            ("s/auth/tests/legacy/x.json", Suite::AuthUri),
+        ] {
+            assert_eq!(suite(path, &json), Some(expected), "{path}");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The shared suite against the non-blocking driver.
+
+#[path = "flavor/async_flavor.rs"]
+mod flavor;
+mod suite;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let ledgers = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    conformance_tests::behaviour::run(flavor::FLAVOR, &suite::cases(), ledgers)
+}

@@ -1,0 +1,104 @@
+//! Aggregation.
+
+use std::{marker::PhantomData, time::Duration};
+
+use bson::{Bson, Document};
+
+use super::{action, option_setters};
+use crate::{
+    client::Client,
+    collection::Collection,
+    cursor::Cursor,
+    database::Database,
+    error::Result,
+    exec,
+    operation::{self, Scope},
+    options::{AggregateOptions, Collation, Hint, ReadConcern, SelectionCriteria, WriteConcern},
+};
+
+/// Runs an aggregation pipeline; see [`Collection::aggregate`] and [`Database::aggregate`].
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct Aggregate<'a, T = Document> {
+    client: &'a Client,
+    scope: Scope<'a>,
+    pipeline: Vec<Document>,
+    options: AggregateOptions,
+    documents: PhantomData<fn() -> T>,
+}
+
+impl<T: Send + Sync> Collection<T> {
+    /// Runs an aggregation pipeline over the collection.
+    ///
+    /// Awaiting the action gives a [`Cursor`] over what comes out. See "aggregate" among the
+    /// database commands of the server's manual.
+    ///
+    /// # Errors
+    /// The server's, for a pipeline that it refuses; those of selection and network.
+    pub fn aggregate(&self, pipeline: impl IntoIterator<Item = Document>) -> Aggregate<'_> {
+        Aggregate::new(self.client(), self.handle().scope(), pipeline)
+    }
+}
+
+impl Database {
+    /// Runs an aggregation pipeline that begins with the database itself, such as one with
+    /// `$currentOp` or `$documents`; otherwise like [`Collection::aggregate`].
+    ///
+    /// # Errors
+    /// As [`Collection::aggregate`].
+    pub fn aggregate(&self, pipeline: impl IntoIterator<Item = Document>) -> Aggregate<'_> {
+        Aggregate::new(self.client(), self.scope(), pipeline)
+    }
+}
+
+impl<'a> Aggregate<'a> {
+    fn new(
+        client: &'a Client,
+        scope: Scope<'a>,
+        pipeline: impl IntoIterator<Item = Document>,
+    ) -> Self {
+        let pipeline = pipeline.into_iter().collect();
+        let options = AggregateOptions::default();
+        Self {
+            client,
+            scope,
+            pipeline,
+            options,
+            documents: PhantomData,
+        }
+    }
+}
+
+impl<'a, T> Aggregate<'a, T> {
+    option_setters! { AggregateOptions {
+        allow_disk_use: bool,
+        batch_size: u32,
+        bypass_document_validation: bool,
+        collation: Collation,
+        hint: Hint,
+        max_await_time: Duration,
+        max_time: Duration,
+        read_concern: ReadConcern,
+        selection_criteria: SelectionCriteria,
+        write_concern: WriteConcern,
+        let_vars: Document,
+    } into { comment: Bson, } }
+
+    /// Gives the cursor's documents another type.
+    pub fn with_type<U>(self) -> Aggregate<'a, U> {
+        Aggregate {
+            client: self.client,
+            scope: self.scope,
+            pipeline: self.pipeline,
+            options: self.options,
+            documents: PhantomData,
+        }
+    }
+}
+
+action! { impl['a, T: 'a] Aggregate<'a, T> => Result<Cursor<T>>, |self| {
+    let Self { client, scope, pipeline, options, .. } = self;
+    let mut operation = operation::Aggregate::new(scope, pipeline, options);
+    let (state, origin) = exec::execute_cursor(client, &mut operation).await?;
+    Ok(Cursor::new(client.clone(), state, origin))
+} }

@@ -1,0 +1,91 @@
+//! Counting documents.
+
+use std::time::Duration;
+
+use bson::{Bson, Document};
+
+use super::{action, option_setters};
+use crate::{
+    collection::{Collection, CollectionHandle},
+    error::Result,
+    exec, operation,
+    options::{
+        Collation, CountOptions, EstimatedDocumentCountOptions, Hint, ReadConcern,
+        SelectionCriteria,
+    },
+};
+
+/// Counts documents; see [`Collection::count_documents`].
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct CountDocuments<'a> {
+    collection: &'a CollectionHandle,
+    filter: Document,
+    options: CountOptions,
+}
+
+/// Estimates the number of documents; see [`Collection::estimated_document_count`].
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct EstimatedDocumentCount<'a> {
+    collection: &'a CollectionHandle,
+    options: EstimatedDocumentCountOptions,
+}
+
+impl<T: Send + Sync> Collection<T> {
+    /// Counts the documents that match a filter, exactly, by an aggregation.
+    ///
+    /// # Errors
+    /// The server's, for a filter that it refuses; those of selection and network.
+    pub fn count_documents(&self, filter: Document) -> CountDocuments<'_> {
+        CountDocuments {
+            collection: self.handle(),
+            filter,
+            options: CountOptions::default(),
+        }
+    }
+
+    /// The number of documents by the collection's own count, which is quick but may be wrong
+    /// after an unclean shutdown and on sharded clusters.
+    ///
+    /// # Errors
+    /// The server's, those of selection and network.
+    pub fn estimated_document_count(&self) -> EstimatedDocumentCount<'_> {
+        EstimatedDocumentCount {
+            collection: self.handle(),
+            options: EstimatedDocumentCountOptions::default(),
+        }
+    }
+}
+
+impl CountDocuments<'_> {
+    option_setters! { CountOptions {
+        hint: Hint,
+        limit: u64,
+        max_time: Duration,
+        skip: u64,
+        collation: Collation,
+        selection_criteria: SelectionCriteria,
+        read_concern: ReadConcern,
+    } into { comment: Bson, } }
+}
+
+impl EstimatedDocumentCount<'_> {
+    option_setters! { EstimatedDocumentCountOptions {
+        max_time: Duration,
+        selection_criteria: SelectionCriteria,
+        read_concern: ReadConcern,
+    } into { comment: Bson, } }
+}
+
+action! { impl['a] CountDocuments<'a> => Result<u64>, |self| {
+    let Self { collection, filter, options } = self;
+    let mut operation = operation::CountDocuments::new(collection.scope(), filter, options);
+    exec::execute(&collection.client, &mut operation).await
+} }
+
+action! { impl['a] EstimatedDocumentCount<'a> => Result<u64>, |self| {
+    let Self { collection, options } = self;
+    let mut operation = operation::EstimatedDocumentCount::new(collection.scope(), options);
+    exec::execute(&collection.client, &mut operation).await
+} }

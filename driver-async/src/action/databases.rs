@@ -1,0 +1,117 @@
+//! Dropping and listing databases.
+
+use std::marker::PhantomData;
+
+use bson::{Bson, Document};
+
+use super::{ListNames, ListSpecifications, action, option_setters};
+use crate::{
+    client::Client,
+    database::Database,
+    error::Result,
+    exec, operation,
+    options::{DropDatabaseOptions, ListDatabasesOptions, WriteConcern},
+    results::DatabaseSpecification,
+};
+
+/// Lists databases; see [`Client::list_databases`] and [`Client::list_database_names`].
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct ListDatabases<'a, M = ListSpecifications> {
+    client: &'a Client,
+    options: ListDatabasesOptions,
+    mode: PhantomData<M>,
+}
+
+/// Drops a database; see [`Database::drop`].
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct DropDatabase<'a> {
+    database: &'a Database,
+    options: DropDatabaseOptions,
+}
+
+impl Client {
+    /// Lists the deployment's databases.
+    ///
+    /// # Errors
+    /// The server's, those of selection and network.
+    pub fn list_databases(&self) -> ListDatabases<'_> {
+        let options = ListDatabasesOptions::default();
+        ListDatabases {
+            client: self,
+            options,
+            mode: PhantomData,
+        }
+    }
+
+    /// Lists the names of the deployment's databases.
+    ///
+    /// # Errors
+    /// As [`Client::list_databases`].
+    pub fn list_database_names(&self) -> ListDatabases<'_, ListNames> {
+        let options = ListDatabasesOptions::default();
+        ListDatabases {
+            client: self,
+            options,
+            mode: PhantomData,
+        }
+    }
+}
+
+impl Database {
+    /// Drops the database with all its collections. One that does not exist is no error.
+    ///
+    /// # Errors
+    /// The server's, those of selection and network.
+    pub fn drop(&self) -> DropDatabase<'_> {
+        DropDatabase {
+            database: self,
+            options: DropDatabaseOptions::default(),
+        }
+    }
+}
+
+impl<M> ListDatabases<'_, M> {
+    option_setters! { ListDatabasesOptions {
+        authorized_databases: bool,
+        filter: Document,
+    } into { comment: Bson, } }
+}
+
+impl DropDatabase<'_> {
+    option_setters! { DropDatabaseOptions {
+        write_concern: WriteConcern,
+    } }
+}
+
+action! { impl['a] ListDatabases<'a, ListSpecifications>
+    => Result<Vec<DatabaseSpecification>>, |self| {
+    let mut operation = operation::ListDatabases::specifications(self.options);
+    let mut databases = exec::execute(self.client, &mut operation).await?;
+    let mut specifications = Vec::new();
+    while databases.advance()? {
+        if let Some(database) = databases.current() {
+            specifications.push(bson::deserialize_from_slice(database.as_bytes())?);
+        }
+    }
+    Ok(specifications)
+} }
+
+action! { impl['a] ListDatabases<'a, ListNames> => Result<Vec<String>>, |self| {
+    let mut operation = operation::ListDatabases::names(self.options);
+    let mut databases = exec::execute(self.client, &mut operation).await?;
+    let mut names = Vec::new();
+    while databases.advance()? {
+        if let Some(database) = databases.current() {
+            names.push(database.get_str("name")?.to_owned());
+        }
+    }
+    Ok(names)
+} }
+
+action! { impl['a] DropDatabase<'a> => Result<()>, |self| {
+    let Self { database, options } = self;
+    let mut operation = operation::DropDatabase::new(database.scope(), options);
+    exec::execute(database.client(), &mut operation).await
+} }

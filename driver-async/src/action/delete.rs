@@ -1,0 +1,70 @@
+//! Deleting documents.
+
+use bson::{Bson, Document};
+
+use super::{action, option_setters};
+use crate::{
+    collection::{Collection, CollectionHandle},
+    error::Result,
+    exec, operation,
+    options::{Collation, DeleteOptions, Hint, WriteConcern},
+    results::DeleteResult,
+};
+
+/// Deletes documents; see [`Collection::delete_one`] and [`Collection::delete_many`].
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct Delete<'a> {
+    collection: &'a CollectionHandle,
+    query: Document,
+    multi: bool,
+    options: DeleteOptions,
+}
+
+impl<T: Send + Sync> Collection<T> {
+    /// Deletes the first document that matches a query.
+    ///
+    /// See "delete" among the database commands of the server's manual.
+    ///
+    /// # Errors
+    /// The server's write errors, those of selection and network.
+    pub fn delete_one(&self, query: Document) -> Delete<'_> {
+        self.delete(query, false)
+    }
+
+    /// Deletes every document that matches a query.
+    ///
+    /// # Errors
+    /// As [`Collection::delete_one`].
+    pub fn delete_many(&self, query: Document) -> Delete<'_> {
+        self.delete(query, true)
+    }
+
+    fn delete(&self, query: Document, multi: bool) -> Delete<'_> {
+        Delete {
+            collection: self.handle(),
+            query,
+            multi,
+            options: DeleteOptions::default(),
+        }
+    }
+}
+
+impl Delete<'_> {
+    option_setters! { DeleteOptions {
+        collation: Collation,
+        write_concern: WriteConcern,
+        hint: Hint,
+        let_vars: Document,
+    } into { comment: Bson, } }
+}
+
+action! { impl['a] Delete<'a> => Result<DeleteResult>, |self| {
+    let Self { collection, query, multi, options } = self;
+    let mut operation = if multi {
+        operation::Delete::many(collection.scope(), query, options)
+    } else {
+        operation::Delete::one(collection.scope(), query, options)
+    };
+    exec::execute(&collection.client, &mut operation).await
+} }

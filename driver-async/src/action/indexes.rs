@@ -1,0 +1,217 @@
+//! Creating, dropping and listing indexes.
+
+use std::{marker::PhantomData, time::Duration};
+
+use bson::Bson;
+
+use super::{ListNames, ListSpecifications, Multiple, Single, action, option_setters};
+use crate::{
+    collection::{Collection, CollectionHandle},
+    cursor::Cursor,
+    error::{Error, Result},
+    exec, operation,
+    options::{
+        CommitQuorum, CreateIndexOptions, DropIndexOptions, IndexModel, ListIndexesOptions,
+        WriteConcern,
+    },
+    results::{CreateIndexResult, CreateIndexesResult},
+};
+
+/// Creates indexes; see [`Collection::create_index`] and [`Collection::create_indexes`].
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct CreateIndex<'a, M = Single> {
+    collection: &'a CollectionHandle,
+    indexes: Vec<IndexModel>,
+    options: CreateIndexOptions,
+    mode: PhantomData<M>,
+}
+
+/// Drops indexes; see [`Collection::drop_index`] and [`Collection::drop_indexes`].
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct DropIndex<'a> {
+    collection: &'a CollectionHandle,
+    /// `None` for all but the index on `_id`.
+    name: Option<String>,
+    options: DropIndexOptions,
+}
+
+/// Lists indexes; see [`Collection::list_indexes`] and [`Collection::list_index_names`].
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct ListIndexes<'a, M = ListSpecifications> {
+    collection: &'a CollectionHandle,
+    options: ListIndexesOptions,
+    mode: PhantomData<M>,
+}
+
+impl<T: Send + Sync> Collection<T> {
+    /// Creates an index, unless the same one exists. Its name is made of its keys when the model
+    /// has none.
+    ///
+    /// # Errors
+    /// The server's, among them one for an index of the same name and other keys; those of
+    /// selection and network.
+    ///
+    /// ```no_run
+    /// # use motorcade::{Collection, IndexModel, bson::{Document, doc}, options::IndexOptions};
+    /// # async fn example(people: Collection<Document>) -> motorcade::error::Result<()> {
+    /// let unique = IndexOptions::builder().unique(true).build();
+    /// let by_email = IndexModel::builder().keys(doc! { "email": 1 }).options(unique).build();
+    /// let created = people.create_index(by_email).await?;
+    /// assert_eq!(created.index_name, "email_1");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn create_index(&self, index: IndexModel) -> CreateIndex<'_> {
+        CreateIndex::new(self.handle(), vec![index])
+    }
+
+    /// Creates several indexes with one command; otherwise like [`Collection::create_index`].
+    ///
+    /// # Errors
+    /// As [`Collection::create_index`], and an invalid-argument error for no index at all.
+    pub fn create_indexes(
+        &self,
+        indexes: impl IntoIterator<Item = IndexModel>,
+    ) -> CreateIndex<'_, Multiple> {
+        CreateIndex::new(self.handle(), indexes.into_iter().collect())
+    }
+
+    /// Drops the index of this name.
+    ///
+    /// # Errors
+    /// An invalid-argument error for an empty name and for `*`, which means all (use
+    /// [`Collection::drop_indexes`]); the server's, among them one for a name that it does not
+    /// know; those of selection and network.
+    pub fn drop_index(&self, name: impl AsRef<str>) -> DropIndex<'_> {
+        let name = Some(name.as_ref().to_owned());
+        DropIndex {
+            collection: self.handle(),
+            name,
+            options: DropIndexOptions::default(),
+        }
+    }
+
+    /// Drops every index but the one on `_id`.
+    ///
+    /// # Errors
+    /// The server's, those of selection and network.
+    pub fn drop_indexes(&self) -> DropIndex<'_> {
+        DropIndex {
+            collection: self.handle(),
+            name: None,
+            options: DropIndexOptions::default(),
+        }
+    }
+
+    /// Lists the indexes; none for a collection that does not exist.
+    ///
+    /// # Errors
+    /// The server's, those of selection and network.
+    pub fn list_indexes(&self) -> ListIndexes<'_> {
+        ListIndexes {
+            collection: self.handle(),
+            options: ListIndexesOptions::default(),
+            mode: PhantomData,
+        }
+    }
+
+    /// Lists the names of the indexes; otherwise like [`Collection::list_indexes`].
+    ///
+    /// # Errors
+    /// As [`Collection::list_indexes`].
+    pub fn list_index_names(&self) -> ListIndexes<'_, ListNames> {
+        ListIndexes {
+            collection: self.handle(),
+            options: ListIndexesOptions::default(),
+            mode: PhantomData,
+        }
+    }
+}
+
+impl<'a, M> CreateIndex<'a, M> {
+    fn new(collection: &'a CollectionHandle, indexes: Vec<IndexModel>) -> Self {
+        Self {
+            collection,
+            indexes,
+            options: CreateIndexOptions::default(),
+            mode: PhantomData,
+        }
+    }
+
+    option_setters! { CreateIndexOptions {
+        commit_quorum: CommitQuorum,
+        max_time: Duration,
+        write_concern: WriteConcern,
+    } into { comment: Bson, } }
+
+    async fn create(self) -> Result<Vec<String>> {
+        let Self {
+            collection,
+            indexes,
+            options,
+            ..
+        } = self;
+        let mut operation = operation::CreateIndexes::new(collection.scope(), indexes, options);
+        exec::execute(&collection.client, &mut operation).await
+    }
+}
+
+impl DropIndex<'_> {
+    option_setters! { DropIndexOptions {
+        max_time: Duration,
+        write_concern: WriteConcern,
+    } into { comment: Bson, } }
+}
+
+impl<M> ListIndexes<'_, M> {
+    option_setters! { ListIndexesOptions {
+        max_time: Duration,
+        batch_size: u32,
+    } into { comment: Bson, } }
+
+    async fn list(self) -> Result<Cursor<IndexModel>> {
+        let Self {
+            collection,
+            options,
+            ..
+        } = self;
+        let mut operation = operation::ListIndexes::new(collection.scope(), options);
+        let (state, origin) = exec::execute_cursor(&collection.client, &mut operation).await?;
+        Ok(Cursor::new(collection.client.clone(), state, origin))
+    }
+}
+
+action! { impl['a] CreateIndex<'a, Single> => Result<CreateIndexResult>, |self| {
+    let index_name = self.create().await?.pop();
+    let index_name = index_name.ok_or_else(|| Error::internal("an index was created nameless"))?;
+    Ok(CreateIndexResult { index_name })
+} }
+
+action! { impl['a] CreateIndex<'a, Multiple> => Result<CreateIndexesResult>, |self| {
+    Ok(CreateIndexesResult { index_names: self.create().await? })
+} }
+
+action! { impl['a] DropIndex<'a> => Result<()>, |self| {
+    let Self { collection, name, options } = self;
+    let mut operation = match name {
+        Some(name) => operation::DropIndexes::one(collection.scope(), name, options)?,
+        None => operation::DropIndexes::all(collection.scope(), options),
+    };
+    exec::execute(&collection.client, &mut operation).await
+} }
+
+action! { impl['a] ListIndexes<'a, ListSpecifications> => Result<Cursor<IndexModel>>, |self| {
+    self.list().await
+} }
+
+action! { impl['a] ListIndexes<'a, ListNames> => Result<Vec<String>>, |self| {
+    let mut indexes = self.list().await?;
+    let mut names = Vec::new();
+    while indexes.advance().await? {
+        names.push(indexes.current().get_str("name")?.to_owned());
+    }
+    Ok(names)
+} }

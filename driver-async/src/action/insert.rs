@@ -1,0 +1,111 @@
+//! Inserting documents.
+
+use std::borrow::Borrow;
+
+use bson::Bson;
+use serde::Serialize;
+
+use super::{action, option_setters};
+use crate::{
+    collection::{Collection, CollectionHandle},
+    error::Result,
+    exec,
+    operation::{self, Progress},
+    options::{InsertManyOptions, InsertOneOptions, WriteConcern},
+    proto::bulk_split::Payload,
+    results::{InsertManyResult, InsertOneResult},
+};
+
+/// Inserts a document; see [`Collection::insert_one`].
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct InsertOne<'a> {
+    collection: &'a CollectionHandle,
+    document: Result<Payload>,
+    options: InsertOneOptions,
+}
+
+/// Inserts many documents; see [`Collection::insert_many`].
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct InsertMany<'a> {
+    collection: &'a CollectionHandle,
+    documents: Result<Payload>,
+    options: InsertManyOptions,
+}
+
+impl<T: Serialize + Send + Sync> Collection<T> {
+    /// Inserts a document.
+    ///
+    /// A document without an `_id` gets an object id as its first field; the result names it. The
+    /// document is serialised here, once. See "insert" among the database commands of the
+    /// server's manual.
+    ///
+    /// # Errors
+    /// A BSON error for a value that is no document, the server's write errors (such as one for a
+    /// [duplicate key](crate::error::Error::is_duplicate_key)), those of selection and network.
+    pub fn insert_one(&self, doc: impl Borrow<T>) -> InsertOne<'_> {
+        InsertOne {
+            collection: self.handle(),
+            document: serialise([doc]),
+            options: InsertOneOptions::default(),
+        }
+    }
+
+    /// Inserts many documents, with as few commands as the server's limits allow.
+    ///
+    /// With [`InsertMany::ordered`], the default, the first refused document ends the operation;
+    /// otherwise the remaining ones are tried too. Documents without an `_id` get one, as with
+    /// [`Collection::insert_one`].
+    ///
+    /// # Errors
+    /// An insert-many error that tells which documents were refused and which are in, an
+    /// invalid-argument error for no document at all; otherwise as [`Collection::insert_one`].
+    pub fn insert_many(&self, docs: impl IntoIterator<Item = impl Borrow<T>>) -> InsertMany<'_> {
+        InsertMany {
+            collection: self.handle(),
+            documents: serialise(docs),
+            options: InsertManyOptions::default(),
+        }
+    }
+}
+
+fn serialise<T: Serialize>(documents: impl IntoIterator<Item = impl Borrow<T>>) -> Result<Payload> {
+    let mut payload = Payload::default();
+    for document in documents {
+        payload.push(document.borrow())?;
+    }
+    Ok(payload)
+}
+
+impl InsertOne<'_> {
+    option_setters! { InsertOneOptions {
+        bypass_document_validation: bool,
+        write_concern: WriteConcern,
+    } into { comment: Bson, } }
+}
+
+impl InsertMany<'_> {
+    option_setters! { InsertManyOptions {
+        bypass_document_validation: bool,
+        ordered: bool,
+        write_concern: WriteConcern,
+    } into { comment: Bson, } }
+}
+
+action! { impl['a] InsertOne<'a> => Result<InsertOneResult>, |self| {
+    let Self { collection, document, options } = self;
+    let mut operation = operation::InsertOne::new(collection.scope(), document?, options);
+    exec::execute(&collection.client, &mut operation).await
+} }
+
+action! { impl['a] InsertMany<'a> => Result<InsertManyResult>, |self| {
+    let Self { collection, documents, options } = self;
+    let mut operation = operation::InsertMany::new(collection.scope(), documents?, options)?;
+    loop {
+        let outcome = exec::execute(&collection.client, &mut operation).await;
+        if let Progress::Done(result) = operation.take(outcome) {
+            return result;
+        }
+    }
+} }

@@ -1,0 +1,83 @@
+//! Shutting a client down.
+
+use futures_core::future::BoxFuture;
+
+use super::{Action, private};
+use crate::{client::Client, exec, operation};
+
+/// How many sessions one `endSessions` command ends (driver sessions specification).
+const SESSIONS_AT_ONCE: usize = 10_000;
+
+/// Shuts a client down; see [`Client::shutdown`].
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct Shutdown {
+    client: Client,
+    immediate: bool,
+}
+
+impl Client {
+    /// Ends the sessions on the servers, closes every connection and stops every background task.
+    ///
+    /// Waits for the operations in progress, unless [`Shutdown::immediate`] is set. Every handle
+    /// that came from this client then fails with [`ErrorKind::Shutdown`]; nothing reconnects.
+    /// Doing it again does nothing.
+    ///
+    /// [`ErrorKind::Shutdown`]: crate::error::ErrorKind::Shutdown
+    pub fn shutdown(self) -> Shutdown {
+        Shutdown {
+            client: self,
+            immediate: false,
+        }
+    }
+}
+
+impl Shutdown {
+    /// Whether to close at once: operations in progress then fail, and sessions are left to end
+    /// on the servers by themselves after 30 minutes.
+    pub fn immediate(mut self, value: bool) -> Self {
+        self.immediate = value;
+        self
+    }
+}
+
+impl IntoFuture for Shutdown {
+    type Output = ();
+    type IntoFuture = BoxFuture<'static, ()>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            if !self.immediate && self.client.topology().has_started() {
+                self.client.operations_ended().await;
+                end_sessions(&self.client).await;
+            }
+            self.client.topology().close();
+        })
+    }
+}
+
+impl private::Sealed for Shutdown {}
+
+impl Action for Shutdown {}
+
+/// Tells a server which sessions have ended, where one is known to be there. It is a courtesy:
+/// failing is no reason to report anything.
+async fn end_sessions(client: &Client) {
+    let ids = client.drain_sessions();
+    if client
+        .topology()
+        .snapshot()
+        .description
+        .logical_session_timeout()
+        .is_none()
+    {
+        return;
+    }
+    for ids in ids.chunks(SESSIONS_AT_ONCE) {
+        let mut operation = operation::EndSessions::new(ids.to_vec());
+        if let Err(error) = exec::execute_if_selectable(client, &mut operation).await {
+            tracing::debug!("the sessions could not be ended: {error}");
+            return;
+        }
+    }
+}

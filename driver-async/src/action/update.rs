@@ -1,0 +1,130 @@
+//! Updating and replacing documents.
+
+use std::borrow::Borrow;
+
+use bson::{Bson, Document, RawDocumentBuf};
+use serde::Serialize;
+
+use super::{action, option_setters};
+use crate::{
+    collection::{Collection, CollectionHandle},
+    error::{Error, Result},
+    exec,
+    operation::{self, Modification},
+    options::{Collation, Hint, ReplaceOptions, UpdateModifications, UpdateOptions, WriteConcern},
+    results::UpdateResult,
+};
+
+/// Updates documents; see [`Collection::update_one`] and [`Collection::update_many`].
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct Update<'a> {
+    collection: &'a CollectionHandle,
+    query: Document,
+    modification: Modification,
+    options: UpdateOptions,
+}
+
+/// Replaces a document; see [`Collection::replace_one`].
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct ReplaceOne<'a> {
+    collection: &'a CollectionHandle,
+    query: Document,
+    replacement: Result<RawDocumentBuf>,
+    options: ReplaceOptions,
+}
+
+impl<T: Send + Sync> Collection<T> {
+    /// Updates the first document that matches a query.
+    ///
+    /// The update is a document of update operators, or a pipeline. See "update" among the
+    /// database commands of the server's manual.
+    ///
+    /// # Errors
+    /// An invalid-argument error for an update without operators (use
+    /// [`Collection::replace_one`]), the server's write errors, those of selection and network.
+    pub fn update_one(
+        &self,
+        query: Document,
+        update: impl Into<UpdateModifications>,
+    ) -> Update<'_> {
+        Update::new(self.handle(), query, Modification::One(update.into()))
+    }
+
+    /// Updates every document that matches a query; otherwise like [`Collection::update_one`].
+    ///
+    /// # Errors
+    /// As [`Collection::update_one`].
+    pub fn update_many(
+        &self,
+        query: Document,
+        update: impl Into<UpdateModifications>,
+    ) -> Update<'_> {
+        Update::new(self.handle(), query, Modification::Many(update.into()))
+    }
+}
+
+impl<T: Serialize + Send + Sync> Collection<T> {
+    /// Replaces the first document that matches a query, all but its `_id`.
+    ///
+    /// # Errors
+    /// An invalid-argument error for a replacement with update operators, a BSON error for one
+    /// that is no document, the server's write errors, those of selection and network.
+    pub fn replace_one(&self, query: Document, replacement: impl Borrow<T>) -> ReplaceOne<'_> {
+        let replacement = bson::serialize_to_raw_document_buf(replacement.borrow());
+        ReplaceOne {
+            collection: self.handle(),
+            query,
+            replacement: replacement.map_err(Error::from),
+            options: ReplaceOptions::default(),
+        }
+    }
+}
+
+impl<'a> Update<'a> {
+    fn new(collection: &'a CollectionHandle, query: Document, modification: Modification) -> Self {
+        Self {
+            collection,
+            query,
+            modification,
+            options: UpdateOptions::default(),
+        }
+    }
+
+    option_setters! { UpdateOptions {
+        bypass_document_validation: bool,
+        upsert: bool,
+        collation: Collation,
+        hint: Hint,
+        write_concern: WriteConcern,
+        let_vars: Document,
+        sort: Document,
+    } into { comment: Bson, } }
+}
+
+impl ReplaceOne<'_> {
+    option_setters! { ReplaceOptions {
+        bypass_document_validation: bool,
+        upsert: bool,
+        collation: Collation,
+        hint: Hint,
+        write_concern: WriteConcern,
+        let_vars: Document,
+        sort: Document,
+    } into { comment: Bson, } }
+}
+
+action! { impl['a] Update<'a> => Result<UpdateResult>, |self| {
+    let Self { collection, query, modification, options } = self;
+    let mut operation = operation::Update::new(collection.scope(), query, modification, options)?;
+    exec::execute(&collection.client, &mut operation).await
+} }
+
+action! { impl['a] ReplaceOne<'a> => Result<UpdateResult>, |self| {
+    let Self { collection, query, replacement, options } = self;
+    let replacement = Modification::Replacement(replacement?);
+    let options = UpdateOptions::from(options);
+    let mut operation = operation::Update::new(collection.scope(), query, replacement, options)?;
+    exec::execute(&collection.client, &mut operation).await
+} }

@@ -1,0 +1,292 @@
+//! A socket that speaks request and reply, one at a time.
+
+use std::{
+    io,
+    sync::atomic::{AtomicI32, Ordering},
+};
+
+use bson::{RawDocument, oid::ObjectId};
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::{
+    address::ServerAddress,
+    deadline::Deadline,
+    error::Result,
+    net::Stream,
+    proto::{
+        hello::HelloReply,
+        topology::ServerType,
+        wire::{
+            DEFAULT_MAX_MESSAGE_SIZE, DocumentWriter, Header, MessageFlags, MessageWriter, Reply,
+            prepared_body,
+        },
+    },
+};
+
+/// The least room offered to the socket, so that a small reply comes in one read.
+const READ_ROOM: usize = 8 * 1024;
+/// The most room made at once for a reply, so that a lie about its length costs little.
+const READ_ROOM_AT_ONCE: usize = 1024 * 1024;
+/// A buffer that has grown beyond this is given back after the message.
+const KEPT_BUFFER: usize = 1024 * 1024;
+
+/// What a server said about itself when the connection was made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ServerFacts {
+    pub(crate) server_type: ServerType,
+    pub(crate) max_bson_object_size: usize,
+    pub(crate) max_message_size: usize,
+    pub(crate) max_write_batch_size: usize,
+    pub(crate) max_wire_version: i32,
+    pub(crate) has_sessions: bool,
+    pub(crate) service_id: Option<ObjectId>,
+    pub(crate) server_connection_id: Option<i64>,
+}
+
+impl Default for ServerFacts {
+    // The values of a server that says nothing else, from the manual's limits.
+    fn default() -> Self {
+        Self {
+            server_type: ServerType::Unknown,
+            max_bson_object_size: 16 * 1024 * 1024,
+            max_message_size: DEFAULT_MAX_MESSAGE_SIZE,
+            max_write_batch_size: 100_000,
+            max_wire_version: 0,
+            has_sessions: false,
+            service_id: None,
+            server_connection_id: None,
+        }
+    }
+}
+
+impl ServerFacts {
+    /// Whether the server understands `$clusterTime`: members of sets and routers do.
+    pub(crate) fn gossips_cluster_time(&self) -> bool {
+        self.server_type != ServerType::Standalone
+    }
+}
+
+/// A socket that speaks request and reply, one at a time.
+///
+/// Cancellation is told by one mark: it is set before a message's first byte is sent and cleared
+/// after its reply's last byte was read. A connection that is dropped or checked in with the mark
+/// set may hold unread bytes and is closed.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: Stream,
+    address: ServerAddress,
+    id: u32,
+    facts: ServerFacts,
+    outgoing: Vec<u8>,
+    inbound: BytesMut,
+    mid_message: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: Stream, address: ServerAddress, id: u32) -> Self {
+        Self {
+            stream,
+            address,
+            id,
+            facts: ServerFacts::default(),
+            outgoing: Vec::with_capacity(1024),
+            inbound: BytesMut::new(),
+            mid_message: false,
+        }
+    }
+
+    pub(crate) fn address(&self) -> &ServerAddress {
+        &self.address
+    }
+
+    /// The driver's number for the connection, unique in its pool.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    pub(crate) fn facts(&self) -> &ServerFacts {
+        &self.facts
+    }
+
+    /// Whether the next reply read from the socket would answer the next request sent.
+    pub(crate) fn is_reusable(&self) -> bool {
+        !self.mid_message
+    }
+
+    /// Whether the peer has closed the socket while no request was under way.
+    pub(crate) fn has_hung_up(&self) -> bool {
+        self.stream.has_hung_up()
+    }
+
+    /// Takes over what the handshake's reply says.
+    pub(crate) fn set_facts(&mut self, server_type: ServerType, hello: &HelloReply) {
+        let size = |claimed: Option<i32>, default: usize| {
+            claimed
+                .and_then(|v| usize::try_from(v).ok())
+                .filter(|v| *v > 0)
+                .unwrap_or(default)
+        };
+        let default = ServerFacts::default();
+        self.facts = ServerFacts {
+            server_type,
+            max_bson_object_size: size(hello.max_bson_object_size, default.max_bson_object_size),
+            max_message_size: size(hello.max_message_size_bytes, default.max_message_size),
+            max_write_batch_size: size(hello.max_write_batch_size, default.max_write_batch_size),
+            max_wire_version: hello.max_wire_version,
+            has_sessions: hello.logical_session_timeout.is_some(),
+            service_id: hello.service_id,
+            server_connection_id: hello.connection_id,
+        };
+    }
+
+    /// Writes a command into the outgoing buffer and gives its request id.
+    ///
+    /// `trailing` is the length of the documents that follow as the sequence that `write` began.
+    pub(crate) fn prepare(
+        &mut self,
+        flags: MessageFlags,
+        write: impl FnOnce(&mut MessageWriter<'_>) -> Result<()>,
+    ) -> Result<i32> {
+        let request_id = next_request_id();
+        let mut message = MessageWriter::begin(&mut self.outgoing, flags);
+        write(&mut message)?;
+        message.finish(request_id, self.facts.max_message_size)?;
+        Ok(request_id)
+    }
+
+    /// The prepared command, without the documents that follow it, for those who listen.
+    pub(crate) fn prepared_command(&self) -> &RawDocument {
+        prepared_body(&self.outgoing)
+    }
+
+    /// Sends the prepared command and `trailing`, and awaits the reply.
+    ///
+    /// # Errors
+    /// An I/O, timeout or invalid-response error. The connection is not reusable then.
+    pub(crate) async fn exchange(
+        &mut self,
+        request_id: i32,
+        trailing: &[u8],
+        deadline: &Deadline,
+    ) -> Result<Reply> {
+        self.mid_message = true;
+        let outcome = deadline.bound("waiting for the reply", async {
+            self.send(trailing).await?;
+            self.receive(request_id).await
+        });
+        let reply = outcome
+            .await
+            .flatten()
+            .map_err(|error| error.with_address(&self.address))?;
+        // Unasked-for bytes mean that the stream is out of step, so the mark stays.
+        self.mid_message = reply.more_to_come() || !self.inbound.is_empty();
+        Ok(reply)
+    }
+
+    /// Sends the prepared command and `trailing`, to which the server will not reply.
+    ///
+    /// # Errors
+    /// An I/O or timeout error. The connection is not reusable then.
+    pub(crate) async fn send_unacknowledged(
+        &mut self,
+        trailing: &[u8],
+        deadline: &Deadline,
+    ) -> Result<()> {
+        self.mid_message = true;
+        let outcome = deadline
+            .bound("sending the command", self.send(trailing))
+            .await;
+        outcome
+            .flatten()
+            .map_err(|error| error.with_address(&self.address))?;
+        self.mid_message = false;
+        Ok(())
+    }
+
+    /// Awaits the reply that the server sends, unasked, after its message `response_to`.
+    ///
+    /// # Errors
+    /// As [`Connection::exchange`].
+    pub(crate) async fn next_reply(
+        &mut self,
+        response_to: i32,
+        deadline: &Deadline,
+    ) -> Result<Reply> {
+        let outcome = deadline.bound("waiting for the next reply", self.receive(response_to));
+        let reply = outcome
+            .await
+            .flatten()
+            .map_err(|error| error.with_address(&self.address))?;
+        self.mid_message = reply.more_to_come() || !self.inbound.is_empty();
+        Ok(reply)
+    }
+
+    /// Sends one command and awaits its reply; for handshakes and monitors.
+    ///
+    /// # Errors
+    /// As [`Connection::exchange`]; what the reply says is the caller's to judge.
+    pub(crate) async fn round_trip(
+        &mut self,
+        write: impl FnOnce(&mut DocumentWriter<'_>) -> Result<()>,
+    ) -> Result<Reply> {
+        let request_id = self.prepare(MessageFlags::NONE, |message| {
+            let mut body = message.body();
+            write(&mut body)?;
+            body.end()
+        })?;
+        self.exchange(request_id, &[], &Deadline::NEVER).await
+    }
+
+    async fn send(&mut self, trailing: &[u8]) -> Result<()> {
+        let mut message = Buf::chain(&*self.outgoing, trailing);
+        self.stream.write_all_buf(&mut message).await?;
+        self.stream.flush().await?;
+        if self.outgoing.capacity() > KEPT_BUFFER {
+            self.outgoing = Vec::with_capacity(1024);
+        }
+        Ok(())
+    }
+
+    async fn receive(&mut self, request_id: i32) -> Result<Reply> {
+        while self.inbound.len() < Header::LENGTH {
+            self.inbound.reserve(READ_ROOM);
+            self.read_some().await?;
+        }
+        let start = self
+            .inbound
+            .first_chunk()
+            .expect("a header's length was just read");
+        let largest = self.facts.max_message_size.max(DEFAULT_MAX_MESSAGE_SIZE);
+        let header = Header::parse(start, largest)?;
+        header.expect_response_to(request_id)?;
+        while self.inbound.len() < header.length {
+            let missing = header.length - self.inbound.len();
+            let room = self.inbound.len().max(READ_ROOM_AT_ONCE);
+            self.inbound.reserve(missing.min(room));
+            self.read_some().await?;
+        }
+        let message = self.inbound.split_to(header.length).freeze();
+        if message.len() > KEPT_BUFFER && self.inbound.is_empty() {
+            // Otherwise the connection would keep the whole allocation alive.
+            self.inbound = BytesMut::new();
+        }
+        Reply::parse(message, &header)
+    }
+
+    async fn read_some(&mut self) -> Result<()> {
+        if self.stream.read_buf(&mut self.inbound).await? == 0 {
+            let closed = io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the server closed the connection",
+            );
+            return Err(closed.into());
+        }
+        Ok(())
+    }
+}
+
+fn next_request_id() -> i32 {
+    static NEXT: AtomicI32 = AtomicI32::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}

@@ -1,0 +1,128 @@
+//! Tells listeners of each command that goes out and what became of it.
+
+use std::time::Instant;
+
+use bson::{Document, RawDocument};
+
+use super::attempt::Call;
+use crate::{
+    clock,
+    conn::Connection,
+    error::{Error, Result},
+    event::{
+        ConnectionInfo, EventHandler,
+        command::{
+            CommandEvent, CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent,
+            is_sensitive, shown_command, shown_failure, shown_reply,
+        },
+    },
+    operation::Operation,
+    proto::wire::Reply,
+};
+
+/// One command under way that somebody listens to. Costs one look when nobody does.
+pub(super) struct Monitored(Option<Started>);
+
+struct Started {
+    handler: EventHandler<CommandEvent>,
+    command_name: String,
+    db: String,
+    request_id: i32,
+    connection: ConnectionInfo,
+    service_id: Option<bson::oid::ObjectId>,
+    started: Instant,
+    sensitive: bool,
+}
+
+impl Monitored {
+    /// Publishes the started event of the prepared command.
+    pub(super) fn start<O: Operation>(
+        call: &Call<'_, O>,
+        connection: &Connection,
+        request_id: i32,
+    ) -> Self {
+        let Some(handler) = &call.client.settings().command_event_handler else {
+            return Self(None);
+        };
+        let command = connection.prepared_command();
+        let name = call.operation.name();
+        let sequence = call
+            .operation
+            .sequence()
+            .map(|s| (s.identifier, s.documents));
+        let facts = connection.facts();
+        let info = ConnectionInfo {
+            id: connection.id(),
+            server_id: facts.server_connection_id,
+            address: connection.address().clone(),
+        };
+        let started = Started {
+            handler: handler.clone(),
+            command_name: name.to_owned(),
+            db: call.operation.database().to_owned(),
+            request_id,
+            connection: info,
+            service_id: facts.service_id,
+            started: clock::now(),
+            sensitive: is_sensitive(name, command),
+        };
+        started.publish_start(shown_command(name, command, sequence));
+        Self(Some(started))
+    }
+
+    /// Publishes how the command ended.
+    pub(super) fn end(self, outcome: Result<&Reply, &Error>) {
+        let Some(started) = self.0 else { return };
+        match outcome {
+            Ok(reply) => started.publish_success(reply.document()),
+            Err(error) => started.publish_failure(error),
+        }
+    }
+
+    /// Publishes the end of a command that gets no reply.
+    pub(super) fn end_unacknowledged(self, outcome: &Result<()>) {
+        let Some(started) = self.0 else { return };
+        match outcome {
+            Ok(()) => started.publish_success(&bson::rawdoc! { "ok": 1 }),
+            Err(error) => started.publish_failure(error),
+        }
+    }
+}
+
+impl Started {
+    fn publish_start(&self, command: Document) {
+        self.handler
+            .handle(CommandEvent::Started(CommandStartedEvent {
+                command,
+                db: self.db.clone(),
+                command_name: self.command_name.clone(),
+                request_id: self.request_id,
+                connection: self.connection.clone(),
+                service_id: self.service_id,
+            }));
+    }
+
+    fn publish_success(self, reply: &RawDocument) {
+        self.handler
+            .handle(CommandEvent::Succeeded(CommandSucceededEvent {
+                duration: clock::now().saturating_duration_since(self.started),
+                reply: shown_reply(reply, self.sensitive),
+                command_name: self.command_name,
+                request_id: self.request_id,
+                connection: self.connection,
+                service_id: self.service_id,
+            }));
+    }
+
+    fn publish_failure(self, error: &Error) {
+        self.handler
+            .handle(CommandEvent::Failed(CommandFailedEvent {
+                duration: clock::now().saturating_duration_since(self.started),
+                command_name: self.command_name,
+                failure: shown_failure(error, self.sensitive),
+                request_id: self.request_id,
+                connection: self.connection,
+                service_id: self.service_id,
+            }));
+    }
+}

@@ -1,0 +1,287 @@
+//! Making a connection: addresses, the race between them, and encryption.
+
+use std::{future::Future, io, net::SocketAddr, time::Duration};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+
+use crate::{
+    address::ServerAddress,
+    deadline::Deadline,
+    error::Result,
+    net::{
+        Stream,
+        failure::{Unreachable, timed_out},
+        resolve::resolve,
+        tls,
+    },
+};
+
+/// How long one address is tried alone before the next joins in, as RFC 8305 recommends.
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// How long a connection is idle before it is probed, so that firewalls do not forget it.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(120);
+/// How long each probe waits for an answer; the operating system sends nine or so.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Connects to a server: resolves its name, tries each of its addresses, and encrypts.
+///
+/// The deadline covers all of it. Dropping the future closes every socket it has opened.
+///
+/// # Errors
+/// A DNS error, or a network error that names each address that was tried; both name the server.
+pub(crate) async fn connect(
+    address: &ServerAddress,
+    tls: Option<&tls::Config>,
+    deadline: &Deadline,
+) -> Result<Stream> {
+    let stream = match address {
+        ServerAddress::Tcp { host, .. } => {
+            let port = address.port().unwrap_or(crate::address::DEFAULT_PORT);
+            connect_tcp(host, port, tls, deadline).await
+        }
+        ServerAddress::Unix { path } => connect_unix(path, tls, deadline).await,
+    };
+    stream.map_err(|error| error.with_address(address))
+}
+
+async fn connect_tcp(
+    host: &str,
+    port: u16,
+    tls: Option<&tls::Config>,
+    deadline: &Deadline,
+) -> Result<Stream> {
+    let addresses = within(deadline, "resolving the host name", resolve(host, port)).await??;
+    let racing = race(&addresses, TcpStream::connect);
+    let tcp = within(deadline, "connecting", racing)
+        .await?
+        .map_err(Unreachable::into_error)?;
+    tcp.set_nodelay(true)?;
+    keep_alive(&tcp)?;
+    match tls {
+        None => Ok(Stream::Tcp(tcp)),
+        Some(config) => within(deadline, "the TLS handshake", config.encrypt(host, tcp)).await?,
+    }
+}
+
+#[cfg(unix)]
+async fn connect_unix(
+    path: &std::path::Path,
+    tls: Option<&tls::Config>,
+    deadline: &Deadline,
+) -> Result<Stream> {
+    if tls.is_some() {
+        return Err(crate::error::ErrorKind::InvalidTlsConfig {
+            message: "a Unix domain socket cannot be encrypted: use a host and port, or leave \
+                      tls=true out"
+                .to_owned(),
+        }
+        .into());
+    }
+    let connecting = tokio::net::UnixStream::connect(path);
+    let unix = within(deadline, "connecting", connecting).await??;
+    Ok(Stream::Unix(unix))
+}
+
+#[cfg(not(unix))]
+async fn connect_unix(
+    _path: &std::path::Path,
+    _tls: Option<&tls::Config>,
+    _deadline: &Deadline,
+) -> Result<Stream> {
+    Err(crate::error::Error::invalid_argument(
+        "this platform has no Unix domain sockets: use a host and port",
+    ))
+}
+
+async fn within<F: Future>(deadline: &Deadline, step: &str, future: F) -> Result<F::Output> {
+    deadline
+        .bound(step, future)
+        .await
+        .map_err(|_| timed_out(deadline, step))
+}
+
+/// The first connection that any of the addresses gives.
+///
+/// Each address gets a head start over the next; one that fails lets the next begin at once.
+///
+/// # Errors
+/// Each address with its error, in the order in which they failed.
+async fn race<'a, T, F>(
+    addresses: &'a [SocketAddr],
+    attempt: impl Fn(SocketAddr) -> F,
+) -> Result<T, Vec<(SocketAddr, io::Error)>>
+where
+    F: Future<Output = io::Result<T>> + 'a,
+{
+    let start = |address: SocketAddr| {
+        let connecting = attempt(address);
+        async move { (address, connecting.await) }
+    };
+    let mut waiting = addresses.iter().copied();
+    let mut running = FuturesUnordered::new();
+    let mut failed = Vec::new();
+    running.extend(waiting.next().map(&start));
+    while !running.is_empty() {
+        let is_more_waiting = waiting.len() > 0;
+        tokio::select! {
+            ended = running.next() => match ended {
+                Some((_, Ok(connection))) => return Ok(connection),
+                Some((address, Err(error))) => {
+                    failed.push((address, error));
+                    running.extend(waiting.next().map(&start));
+                }
+                None => break,
+            },
+            () = tokio::time::sleep(HEAD_START), if is_more_waiting => {
+                running.extend(waiting.next().map(&start));
+            }
+        }
+    }
+    Err(failed)
+}
+
+fn keep_alive(tcp: &TcpStream) -> io::Result<()> {
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE);
+    #[cfg(not(any(target_os = "openbsd", target_os = "haiku", target_os = "solaris")))]
+    let keepalive = keepalive.with_interval(KEEPALIVE_INTERVAL);
+    SockRef::from(tcp).set_tcp_keepalive(&keepalive)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::{deadline::Cause, error::ErrorKind};
+
+    fn addresses(count: u16) -> Vec<SocketAddr> {
+        (1..=count)
+            .map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
+            .collect()
+    }
+
+    fn refused() -> io::Error {
+        io::ErrorKind::ConnectionRefused.into()
+    }
+
+    /// An address at which nothing listens.
+    async fn dead_address() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        listener.local_addr().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_address_does_not_hold_up_the_next_one() {
+        let started = tokio::time::Instant::now();
+        let addresses = addresses(2);
+        let won = race(&addresses, |address| async move {
+            match address.port() {
+                1 => pending().await,
+                port => Ok(port),
+            }
+        });
+        assert_eq!(won.await.unwrap(), 2);
+        assert_eq!(started.elapsed(), HEAD_START);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_address_may_still_win() {
+        let addresses = addresses(2);
+        let won = race(&addresses, |address| async move {
+            match address.port() {
+                1 => tokio::time::sleep(2 * HEAD_START).await,
+                _ => pending().await,
+            }
+            Ok(address.port())
+        });
+        assert_eq!(won.await.unwrap(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_lets_the_next_address_begin_at_once() {
+        let started = tokio::time::Instant::now();
+        let addresses = addresses(3);
+        let won = race(&addresses, |address| async move {
+            match address.port() {
+                3 => Ok(()),
+                _ => Err(refused()),
+            }
+        });
+        won.await.unwrap();
+        assert_eq!(started.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn a_dead_address_is_passed_over_for_a_live_one() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let live = listener.local_addr().unwrap();
+        let addresses = [dead_address().await, live];
+        let tcp = race(&addresses, TcpStream::connect).await.unwrap();
+        assert_eq!(tcp.peer_addr().unwrap(), live);
+    }
+
+    #[tokio::test]
+    async fn the_error_names_every_address_that_was_tried() {
+        let addresses = [dead_address().await, dead_address().await];
+        let failed = race(&addresses, TcpStream::connect).await.unwrap_err();
+        let error = Unreachable::into_error(failed);
+        assert!(error.is_network());
+        for address in addresses {
+            assert!(error.to_string().contains(&address.to_string()), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn connects_with_no_delay_and_keepalive() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().into();
+        let stream = connect(&address, None, &Deadline::NEVER).await.unwrap();
+        let Stream::Tcp(tcp) = stream else {
+            panic!("{stream:?} is not TCP")
+        };
+        assert!(tcp.nodelay().unwrap());
+        let socket = SockRef::from(&tcp);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_IDLE);
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_names_the_server() {
+        let address = dead_address().await.into();
+        let error = connect(&address, None, &Deadline::NEVER).await.unwrap_err();
+        assert_eq!(error.address(), Some(&address));
+        let ErrorKind::Io(io) = &*error.kind else {
+            panic!("{error:?} is not a network error")
+        };
+        assert_eq!(io.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_connect_timeout_is_a_network_error_and_another_limit_is_not() {
+        for (cause, is_network) in [(Cause::Connect, true), (Cause::ServerSelection, false)] {
+            let deadline = Deadline::after(Duration::from_secs(10), cause);
+            let error = within(&deadline, "connecting", pending::<()>())
+                .await
+                .unwrap_err();
+            assert!(error.is_timeout());
+            assert_eq!(error.is_network(), is_network, "{cause}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn an_absent_unix_socket_is_named_in_the_error() {
+        let address = ServerAddress::parse("/no/such/mongodb.sock").unwrap();
+        let error = connect(&address, None, &Deadline::NEVER).await.unwrap_err();
+        assert!(error.is_network());
+        assert!(
+            error.to_string().starts_with("/no/such/mongodb.sock: "),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,64 @@
+//! Why a connection could not be made.
+
+use std::{fmt, io, net::SocketAddr};
+
+use crate::{
+    deadline::{Cause, Deadline},
+    error::{Error, ErrorKind},
+    net::tls,
+};
+
+/// The failed attempts to reach one server, at least one.
+#[derive(Debug)]
+pub(super) struct Unreachable {
+    attempts: Vec<(SocketAddr, io::Error)>,
+}
+
+impl Unreachable {
+    /// One error for all attempts, of the last one's kind.
+    ///
+    /// Without any attempt the error says that there was no address to try.
+    pub(super) fn into_error(attempts: Vec<(SocketAddr, io::Error)>) -> Error {
+        let kind = attempts
+            .last()
+            .map_or(io::ErrorKind::NotFound, |(_, error)| error.kind());
+        io::Error::new(kind, Self { attempts }).into()
+    }
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("could not connect")?;
+        if self.attempts.is_empty() {
+            return f.write_str(": there is no address to try");
+        }
+        for (index, (address, error)) in self.attempts.iter().enumerate() {
+            let separator = if index == 0 { " to" } else { ", to" };
+            write!(f, "{separator} {address}: {error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Unreachable {}
+
+/// The error for a step of connecting that `deadline` ended.
+///
+/// `connectTimeoutMS` says something about the server, so its end is a network error like that
+/// of the operating system's own timeout; any other limit is the caller's.
+pub(super) fn timed_out(deadline: &Deadline, step: &str) -> Error {
+    let error = deadline.error(step);
+    match deadline.cause() {
+        Cause::Connect => io::Error::new(io::ErrorKind::TimedOut, error.to_string()).into(),
+        _ => error,
+    }
+}
+
+/// Whether an error while connecting can come from a server that is overloaded.
+///
+/// A name that does not resolve, or a certificate or TLS message that does not fit, never does;
+/// a socket that is closed, reset or silent does, also in the midst of the TLS handshake. The
+/// connection monitoring and pooling specification calls for labels on the latter alone.
+pub(crate) fn can_be_overload(error: &Error) -> bool {
+    matches!(*error.kind, ErrorKind::Io(_)) && !tls::is_refusal(error)
+}

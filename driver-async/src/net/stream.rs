@@ -1,0 +1,158 @@
+//! The bytes to and from one server, encrypted or not.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+#[cfg(unix)]
+use tokio::net::UnixStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+/// A connected socket.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    /// Unencrypted, over TCP.
+    Tcp(TcpStream),
+    /// Unencrypted, over a Unix domain socket.
+    #[cfg(unix)]
+    Unix(UnixStream),
+    /// Encrypted, over TCP.
+    #[cfg(feature = "rustls-tls")]
+    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// Whether an idle stream cannot be used again: the peer has closed it, or has sent bytes that
+    /// nobody asked for.
+    ///
+    /// It never waits, and makes no system call unless the runtime has news of the socket. What
+    /// arrives unasked over TLS may be a session ticket, so there only the end counts.
+    pub(crate) fn has_hung_up(&self) -> bool {
+        match self {
+            Self::Tcp(tcp) => !is_silent(tcp.try_read(&mut [0])),
+            #[cfg(unix)]
+            Self::Unix(unix) => !is_silent(unix.try_read(&mut [0])),
+            #[cfg(feature = "rustls-tls")]
+            Self::Tls(tls) => super::tls::is_closed(tls),
+        }
+    }
+}
+
+fn is_silent(read: io::Result<usize>) -> bool {
+    matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+macro_rules! on_inner {
+    ($stream:expr, $inner:ident => $call:expr) => {
+        match $stream {
+            Stream::Tcp($inner) => $call,
+            #[cfg(unix)]
+            Stream::Unix($inner) => $call,
+            #[cfg(feature = "rustls-tls")]
+            Stream::Tls($inner) => $call,
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        on_inner!(self.get_mut(), inner => Pin::new(inner).poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        on_inner!(self.get_mut(), inner => Pin::new(inner).poll_write(context, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        on_inner!(self.get_mut(), inner => Pin::new(inner).poll_write_vectored(context, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        on_inner!(self, inner => inner.is_write_vectored())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_inner!(self.get_mut(), inner => Pin::new(inner).poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_inner!(self.get_mut(), inner => Pin::new(inner).poll_shutdown(context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncWriteExt, net::TcpListener};
+
+    use super::*;
+
+    async fn pair() -> (Stream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let connecting = TcpStream::connect(listener.local_addr().unwrap());
+        let (ours, theirs) = tokio::join!(connecting, listener.accept());
+        (Stream::Tcp(ours.unwrap()), theirs.unwrap().0)
+    }
+
+    async fn news(stream: &Stream) {
+        let Stream::Tcp(tcp) = stream else {
+            panic!("{stream:?} is not TCP")
+        };
+        tcp.readable().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_idle_stream_has_not_hung_up() {
+        let (ours, _theirs) = pair().await;
+        assert!(!ours.has_hung_up());
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_the_peer_closed_has_hung_up() {
+        let (ours, theirs) = pair().await;
+        drop(theirs);
+        news(&ours).await;
+        assert!(ours.has_hung_up());
+    }
+
+    #[tokio::test]
+    async fn bytes_that_nobody_asked_for_count_as_hung_up() {
+        let (ours, mut theirs) = pair().await;
+        theirs.write_all(b"surprise").await.unwrap();
+        news(&ours).await;
+        assert!(ours.has_hung_up());
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_unix_stream_notices_its_peers_end() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.writable().await.unwrap();
+        let ours = Stream::Unix(ours);
+        assert!(!ours.has_hung_up());
+        drop(theirs);
+        let Stream::Unix(unix) = &ours else {
+            panic!("{ours:?} is not a Unix stream")
+        };
+        unix.readable().await.unwrap();
+        assert!(ours.has_hung_up());
+    }
+}

@@ -1,0 +1,102 @@
+//! `create`.
+
+use super::{Operation, Scope, Target, fields::check_write_concern};
+use crate::{
+    error::Result,
+    options::{CreateCollectionOptions, WriteConcern},
+    proto::wire::{DocumentWriter, Reply},
+};
+
+/// Makes a collection or view.
+#[derive(Debug)]
+pub(crate) struct CreateCollection<'a> {
+    scope: Scope<'a>,
+    name: String,
+    options: CreateCollectionOptions,
+}
+
+impl<'a> CreateCollection<'a> {
+    pub(crate) fn new(scope: Scope<'a>, name: String, options: CreateCollectionOptions) -> Self {
+        Self {
+            scope,
+            name,
+            options,
+        }
+    }
+}
+
+impl Operation for CreateCollection<'_> {
+    type Output = ();
+
+    fn name(&self) -> &str {
+        "create"
+    }
+
+    fn database(&self) -> &str {
+        self.scope.database
+    }
+
+    fn write_concern(&self) -> Option<&WriteConcern> {
+        let own = self.options.write_concern.as_ref();
+        own.or(self.scope.write_concern)
+    }
+
+    fn write(&mut self, command: &mut DocumentWriter<'_>, _target: &Target<'_>) -> Result<()> {
+        command.append_str("create", &self.name)?;
+        let options = bson::serialize_to_raw_document_buf(&self.options)?;
+        command.append_elements_of(&options)
+    }
+
+    fn reply(&mut self, reply: &Reply, _target: &Target<'_>) -> Result<()> {
+        check_write_concern(reply.document())
+    }
+
+    fn unacknowledged(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bson::doc;
+
+    use super::*;
+    use crate::{
+        operation::tests::{scope, written},
+        options::{ClusteredIndex, TimeseriesGranularity, TimeseriesOptions, ValidationLevel},
+    };
+
+    #[test]
+    fn options_stand_beside_the_name() {
+        let options = CreateCollectionOptions::builder()
+            .capped(true)
+            .size(1024_u64)
+            .max(1_u64 << 40)
+            .validator(doc! { "a": 1 })
+            .validation_level(ValidationLevel::Moderate)
+            .timeseries(
+                TimeseriesOptions::builder()
+                    .time_field("t")
+                    .granularity(TimeseriesGranularity::Minutes)
+                    .bucket_max_span(Duration::from_secs(60))
+                    .build(),
+            )
+            .expire_after_seconds(Duration::from_secs(5))
+            .clustered_index(ClusteredIndex::default())
+            .write_concern(WriteConcern::majority())
+            .comment(bson::Bson::Int32(1))
+            .build();
+        let wanted = doc! {
+            "create": "n", "capped": true, "size": 1024, "max": 1_i64 << 40,
+            "validator": { "a": 1 }, "validationLevel": "moderate",
+            "timeseries": { "timeField": "t", "granularity": "minutes", "bucketMaxSpanSeconds": 60 },
+            "expireAfterSeconds": 5,
+            "clusteredIndex": { "key": { "_id": 1 }, "unique": true }, "comment": 1,
+        };
+        let mut operation = CreateCollection::new(scope(), "n".into(), options);
+        assert_eq!(written(&mut operation), wanted);
+        assert_eq!(operation.write_concern(), Some(&WriteConcern::majority()));
+    }
+}

@@ -1,0 +1,139 @@
+//! `createIndexes`.
+
+use super::{Operation, Scope, Target, WIRE_4_4, fields::check_write_concern};
+use crate::{
+    error::{Error, Result},
+    options::{CreateIndexOptions, IndexModel, WriteConcern},
+    proto::wire::{DocumentWriter, Reply},
+};
+
+/// Makes indexes.
+#[derive(Debug)]
+pub(crate) struct CreateIndexes<'a> {
+    scope: Scope<'a>,
+    indexes: Vec<IndexModel>,
+    options: CreateIndexOptions,
+}
+
+impl<'a> CreateIndexes<'a> {
+    pub(crate) fn new(
+        scope: Scope<'a>,
+        indexes: Vec<IndexModel>,
+        options: CreateIndexOptions,
+    ) -> Self {
+        Self {
+            scope,
+            indexes,
+            options,
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let names = self.indexes.iter().map(|index| index.name().into_owned());
+        names.collect()
+    }
+}
+
+impl Operation for CreateIndexes<'_> {
+    /// The indexes' names.
+    type Output = Vec<String>;
+
+    fn name(&self) -> &str {
+        "createIndexes"
+    }
+
+    fn database(&self) -> &str {
+        self.scope.database
+    }
+
+    fn write_concern(&self) -> Option<&WriteConcern> {
+        let own = self.options.write_concern.as_ref();
+        own.or(self.scope.write_concern)
+    }
+
+    fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()> {
+        let options = &self.options;
+        command.append_str("createIndexes", self.scope.collection)?;
+        command.append_array_with("indexes", |indexes| {
+            for (place, index) in self.indexes.iter().enumerate() {
+                let mut document = bson::serialize_to_document(index)?;
+                document.insert("name", index.name().into_owned());
+                indexes.append_document(&place.to_string(), &document)?;
+            }
+            Ok(())
+        })?;
+        if let Some(quorum) = &options.commit_quorum {
+            if target.max_wire_version < WIRE_4_4 {
+                return Err(Error::invalid_argument(
+                    "a commit quorum needs a server of version 4.4 or later; leave it out",
+                ));
+            }
+            command.append_bson("commitQuorum", &quorum.to_bson())?;
+        }
+        command.max_time(options.max_time)?;
+        command.optional_bson("comment", options.comment.as_ref())
+    }
+
+    fn reply(&mut self, reply: &Reply, _target: &Target<'_>) -> Result<Vec<String>> {
+        check_write_concern(reply.document())?;
+        Ok(self.names())
+    }
+
+    fn unacknowledged(&mut self) -> Result<Vec<String>> {
+        Ok(self.names())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bson::doc;
+
+    use super::*;
+    use crate::{
+        operation::tests::{replied, scope, target, written, written_for},
+        options::{CommitQuorum, IndexOptions},
+    };
+
+    #[test]
+    fn every_index_goes_with_its_name_and_options() {
+        let indexes = vec![
+            IndexModel::builder().keys(doc! { "a": 1 }).build(),
+            IndexModel::builder()
+                .keys(doc! { "b": -1 })
+                .options(
+                    IndexOptions::builder()
+                        .unique(true)
+                        .expire_after(Duration::from_secs(60))
+                        .name("mine".to_owned())
+                        .build(),
+                )
+                .build(),
+        ];
+        let options = CreateIndexOptions::builder()
+            .commit_quorum(CommitQuorum::VotingMembers)
+            .max_time(Duration::from_millis(5))
+            .comment(bson::Bson::Int32(1))
+            .build();
+        let mut operation = CreateIndexes::new(scope(), indexes, options);
+        let wanted = doc! {
+            "createIndexes": "c",
+            "indexes": [
+                { "key": { "a": 1 }, "name": "a_1" },
+                { "key": { "b": -1 }, "expireAfterSeconds": 60, "name": "mine", "unique": true },
+            ],
+            "commitQuorum": "votingMembers", "maxTimeMS": 5, "comment": 1,
+        };
+        assert_eq!(written(&mut operation), wanted);
+        assert_eq!(
+            replied(&mut operation, &doc! { "ok": 1 }).unwrap(),
+            ["a_1", "mine"]
+        );
+        let old = Target {
+            max_wire_version: 8,
+            ..target()
+        };
+        assert!(written_for(&mut operation, &old).is_err());
+    }
+}

@@ -1,0 +1,114 @@
+//! `listCollections`.
+
+use super::{Operation, Retryability, Scope, Target};
+use crate::{
+    error::Result,
+    options::ListCollectionsOptions,
+    proto::{
+        cursor::{CursorReply, CursorSettings, CursorState},
+        wire::{DocumentWriter, Reply},
+    },
+};
+
+/// Lists a database's collections.
+#[derive(Debug)]
+pub(crate) struct ListCollections<'a> {
+    scope: Scope<'a>,
+    name_only: bool,
+    options: ListCollectionsOptions,
+}
+
+impl<'a> ListCollections<'a> {
+    /// Lists what is known of each collection.
+    pub(crate) fn specifications(scope: Scope<'a>, options: ListCollectionsOptions) -> Self {
+        Self {
+            scope,
+            name_only: false,
+            options,
+        }
+    }
+
+    /// Lists the names and types.
+    pub(crate) fn names(scope: Scope<'a>, options: ListCollectionsOptions) -> Self {
+        // With just the names, the server can't filter by anything else, so it is asked for all.
+        let mut filter = options.filter.iter().flatten();
+        let filters_by_more = filter.any(|(key, _)| key != "name");
+        Self {
+            scope,
+            name_only: !filters_by_more,
+            options,
+        }
+    }
+}
+
+impl Operation for ListCollections<'_> {
+    type Output = CursorState;
+
+    fn name(&self) -> &str {
+        "listCollections"
+    }
+
+    fn database(&self) -> &str {
+        self.scope.database
+    }
+
+    fn retryability(&self) -> Retryability {
+        Retryability::Read
+    }
+
+    fn write(&mut self, command: &mut DocumentWriter<'_>, _target: &Target<'_>) -> Result<()> {
+        let options = &self.options;
+        command.append_i32("listCollections", 1)?;
+        command.cursor(options.batch_size)?;
+        command.optional_document("filter", options.filter.as_ref())?;
+        if self.name_only {
+            command.append_bool("nameOnly", true)?;
+        }
+        command.optional_bool("authorizedCollections", options.authorized_collections)?;
+        command.optional_bson("comment", options.comment.as_ref())
+    }
+
+    fn reply(&mut self, reply: &Reply, _target: &Target<'_>) -> Result<CursorState> {
+        let settings = CursorSettings {
+            batch_size: self.options.batch_size,
+            comment: self.options.comment.clone(),
+            ..CursorSettings::default()
+        };
+        let cursor = CursorReply::parse(&reply.document_bytes())?;
+        Ok(CursorState::new(cursor, settings))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+
+    use super::*;
+    use crate::operation::tests::{scope, written};
+
+    #[test]
+    fn every_option_is_sent_under_the_servers_name() {
+        let options = ListCollectionsOptions::builder()
+            .batch_size(2)
+            .filter(doc! { "name": "x" })
+            .authorized_collections(true)
+            .comment(bson::Bson::Int32(1))
+            .build();
+        let mut wanted = doc! {
+            "listCollections": 1, "cursor": { "batchSize": 2 }, "filter": { "name": "x" },
+            "authorizedCollections": true, "comment": 1,
+        };
+        let mut operation = ListCollections::specifications(scope(), options.clone());
+        assert_eq!(written(&mut operation), wanted);
+        let mut operation = ListCollections::names(scope(), options);
+        wanted.insert("nameOnly", true);
+        assert_eq!(written(&mut operation), wanted);
+    }
+
+    #[test]
+    fn a_filter_by_more_than_the_name_needs_more_than_the_names() {
+        let options = ListCollectionsOptions::builder().filter(doc! { "options.capped": true });
+        let command = written(&mut ListCollections::names(scope(), options.build()));
+        assert!(!command.contains_key("nameOnly"));
+    }
+}

@@ -1,0 +1,96 @@
+//! Commands that the caller writes.
+
+use bson::{Document, RawDocumentBuf};
+
+use super::{Operation, Selection, Target};
+use crate::{
+    error::{Error, Result},
+    options::RunCommandOptions,
+    proto::wire::{DocumentWriter, Reply},
+};
+
+/// Runs a command that the caller wrote. By the run command specification it inherits nothing
+/// and is never tried again.
+#[derive(Debug)]
+pub(crate) struct RunCommand<'a> {
+    database: &'a str,
+    command: RawDocumentBuf,
+    name: String,
+    options: RunCommandOptions,
+}
+
+impl<'a> RunCommand<'a> {
+    /// # Errors
+    /// An invalid-argument error when the command is empty.
+    pub(crate) fn new(
+        database: &'a str,
+        command: RawDocumentBuf,
+        options: RunCommandOptions,
+    ) -> Result<Self> {
+        let name = match command.iter().next().transpose()? {
+            Some((name, _)) => name.as_str().to_owned(),
+            None => {
+                return Err(Error::invalid_argument(
+                    "the command is empty; its first field must be the command's name",
+                ));
+            }
+        };
+        Ok(Self {
+            database,
+            command,
+            name,
+            options,
+        })
+    }
+}
+
+impl Operation for RunCommand<'_> {
+    type Output = Document;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn database(&self) -> &str {
+        self.database
+    }
+
+    fn selection(&self) -> Selection<'_> {
+        Selection::of(self.options.selection_criteria.as_ref())
+    }
+
+    fn write(&mut self, command: &mut DocumentWriter<'_>, _target: &Target<'_>) -> Result<()> {
+        command.append_elements_of(&self.command)
+    }
+
+    fn reply(&mut self, reply: &Reply, _target: &Target<'_>) -> Result<Document> {
+        Document::try_from(reply.document()).map_err(|error| {
+            Error::invalid_response("the reply is no valid BSON").with_source(error.into())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{doc, rawdoc};
+
+    use super::*;
+    use crate::operation::tests::{replied, written};
+
+    #[test]
+    fn the_command_goes_as_it_was_written() {
+        let command = rawdoc! { "ping": 1, "comment": { "a": [1] } };
+        let mut operation = RunCommand::new("d", command, RunCommandOptions::default()).unwrap();
+        assert_eq!(
+            written(&mut operation),
+            doc! { "ping": 1, "comment": { "a": [1] } }
+        );
+        let reply = doc! { "ok": 1.0, "x": "y" };
+        assert_eq!(replied(&mut operation, &reply).unwrap(), reply);
+    }
+
+    #[test]
+    fn an_empty_command_is_refused() {
+        assert!(RunCommand::new("d", rawdoc! {}, RunCommandOptions::default()).is_err());
+    }
+}

@@ -1,0 +1,60 @@
+//! The options of aggregations.
+
+use std::time::Duration;
+
+use bson::{Bson, Document};
+use serde::Deserialize;
+use typed_builder::TypedBuilder;
+
+use super::{Collation, Hint, ReadConcern, SelectionCriteria, WriteConcern};
+
+/// Options of [`Collection::aggregate`](crate::Collection::aggregate) and
+/// [`Database::aggregate`](crate::Database::aggregate).
+///
+/// See "aggregate" among the database commands of the server's manual. What is absent is not
+/// sent.
+#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[builder(field_defaults(default, setter(into)))]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct AggregateOptions {
+    /// Whether stages may use the disk when they need more than the server's memory limit.
+    pub allow_disk_use: Option<bool>,
+    /// How many documents the server sends at once; its own choice when absent. Not sent for a
+    /// pipeline that ends in `$out` or `$merge`.
+    pub batch_size: Option<u32>,
+    /// Whether `$out` and `$merge` leave out the target's validator.
+    pub bypass_document_validation: Option<bool>,
+    /// How strings are compared; the collection's default when absent.
+    pub collation: Option<Collation>,
+    /// Goes with the command, and those for further batches, into the server's logs and profile.
+    pub comment: Option<Bson>,
+    /// Which index the server should use.
+    pub hint: Option<Hint>,
+    /// How long the server waits for new results before it answers with an empty batch; whole
+    /// milliseconds. Only for pipelines whose cursor stays open, such as change streams.
+    #[serde(
+        rename = "maxAwaitTimeMS",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub max_await_time: Option<Duration>,
+    /// How long the server may work on the pipeline, over all batches; whole milliseconds, 0
+    /// for no limit.
+    #[serde(
+        rename = "maxTimeMS",
+        alias = "maxTime",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub max_time: Option<Duration>,
+    /// How settled the data must be; the collection's when absent.
+    pub read_concern: Option<ReadConcern>,
+    /// Which servers may answer; the collection's when absent. A pipeline that writes runs on
+    /// the primary while any server is older than 5.0.
+    #[serde(alias = "readPreference")]
+    pub selection_criteria: Option<SelectionCriteria>,
+    /// How many members must have what `$out` or `$merge` writes; the collection's when absent.
+    pub write_concern: Option<WriteConcern>,
+    /// Variables that expressions can use as `$$name`.
+    #[serde(rename = "let")]
+    pub let_vars: Option<Document>,
+}

@@ -1,0 +1,72 @@
+//! The options of a collection handle, and types that several commands share.
+
+use bson::Document;
+use serde::{Deserialize, Serialize};
+use typed_builder::TypedBuilder;
+
+use super::{ReadConcern, SelectionCriteria, WriteConcern};
+
+/// What the operations of one [`Collection`](crate::Collection) handle inherit.
+///
+/// What is left out comes from the database.
+#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[builder(field_defaults(default, setter(into)))]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct CollectionOptions {
+    /// Which servers serve reads.
+    #[serde(alias = "readPreference")]
+    pub selection_criteria: Option<SelectionCriteria>,
+    /// How settled the data of reads must be.
+    pub read_concern: Option<ReadConcern>,
+    /// How many members must have a write before it is acknowledged.
+    pub write_concern: Option<WriteConcern>,
+}
+
+/// Which index the server should use.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Hint {
+    /// The index of these keys.
+    Keys(Document),
+    /// The index of this name.
+    Name(String),
+}
+
+/// What a cursor does at the end of its collection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum CursorType {
+    /// It ends.
+    #[default]
+    NonTailable,
+    /// It stays open and gives documents added later. Only for capped collections.
+    Tailable,
+    /// Like tailable, and the server waits a while for new documents before it answers.
+    TailableAwait,
+}
+
+/// What an update does: a document of update operators, or an aggregation pipeline.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum UpdateModifications {
+    /// Update operators, such as `{ "$set": { "a": 1 } }`.
+    Document(Document),
+    /// Stages such as `$set`, `$unset` and `$replaceWith`.
+    Pipeline(Vec<Document>),
+}
+
+impl From<Document> for UpdateModifications {
+    fn from(update: Document) -> Self {
+        Self::Document(update)
+    }
+}
+
+impl From<Vec<Document>> for UpdateModifications {
+    fn from(pipeline: Vec<Document>) -> Self {
+        Self::Pipeline(pipeline)
+    }
+}

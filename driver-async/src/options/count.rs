@@ -1,0 +1,62 @@
+//! The options of counts.
+
+use std::time::Duration;
+
+use bson::Bson;
+use serde::Deserialize;
+use typed_builder::TypedBuilder;
+
+use super::{Collation, Hint, ReadConcern, SelectionCriteria};
+
+/// Options of [`Collection::count_documents`](crate::Collection::count_documents).
+#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[builder(field_defaults(default, setter(into)))]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct CountOptions {
+    /// Which index the server should use.
+    pub hint: Option<Hint>,
+    /// The number at which counting ends. 0 is refused by the server.
+    pub limit: Option<u64>,
+    /// How long the server may count; whole milliseconds, 0 for no limit.
+    #[serde(
+        rename = "maxTimeMS",
+        alias = "maxTime",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub max_time: Option<Duration>,
+    /// How many documents are left out before the count begins.
+    pub skip: Option<u64>,
+    /// How strings are compared; the collection's default when absent.
+    pub collation: Option<Collation>,
+    /// Which servers may answer; the collection's when absent.
+    #[serde(alias = "readPreference")]
+    pub selection_criteria: Option<SelectionCriteria>,
+    /// How settled the data must be; the collection's when absent.
+    pub read_concern: Option<ReadConcern>,
+    /// Goes with the command into the server's logs and profile.
+    pub comment: Option<Bson>,
+}
+
+/// Options of
+/// [`Collection::estimated_document_count`](crate::Collection::estimated_document_count).
+#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[builder(field_defaults(default, setter(into)))]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct EstimatedDocumentCountOptions {
+    /// How long the server may take; whole milliseconds, 0 for no limit.
+    #[serde(
+        rename = "maxTimeMS",
+        alias = "maxTime",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub max_time: Option<Duration>,
+    /// Which servers may answer; the collection's when absent.
+    #[serde(alias = "readPreference")]
+    pub selection_criteria: Option<SelectionCriteria>,
+    /// How settled the data must be; the collection's when absent.
+    pub read_concern: Option<ReadConcern>,
+    /// Goes with the command into the server's logs and profile.
+    pub comment: Option<Bson>,
+}

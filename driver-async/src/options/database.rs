@@ -1,0 +1,87 @@
+//! The options of a database handle and of its commands.
+
+use bson::{Bson, Document};
+use serde::Deserialize;
+use typed_builder::TypedBuilder;
+
+use super::{ReadConcern, SelectionCriteria, WriteConcern};
+
+/// What the operations and collections of one [`Database`](crate::Database) handle inherit.
+///
+/// What is left out comes from the client.
+#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[builder(field_defaults(default, setter(into)))]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct DatabaseOptions {
+    /// Which servers serve reads.
+    #[serde(alias = "readPreference")]
+    pub selection_criteria: Option<SelectionCriteria>,
+    /// How settled the data of reads must be.
+    pub read_concern: Option<ReadConcern>,
+    /// How many members must have a write before it is acknowledged.
+    pub write_concern: Option<WriteConcern>,
+}
+
+/// Options of [`Database::run_command`](crate::Database::run_command).
+#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[builder(field_defaults(default, setter(into)))]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct RunCommandOptions {
+    /// Which servers may run the command; the primary unless given. The database's own criteria
+    /// are not inherited, as the run command specification wants.
+    #[serde(alias = "readPreference")]
+    pub selection_criteria: Option<SelectionCriteria>,
+}
+
+/// Options of [`Database::drop`](crate::Database::drop).
+#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[builder(field_defaults(default, setter(into)))]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct DropDatabaseOptions {
+    /// How many members must have done this before it is acknowledged.
+    pub write_concern: Option<WriteConcern>,
+}
+
+/// Options of [`Collection::drop`](crate::Collection::drop).
+#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[builder(field_defaults(default, setter(into)))]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct DropCollectionOptions {
+    /// How many members must have done this before it is acknowledged.
+    pub write_concern: Option<WriteConcern>,
+}
+
+/// Options of [`Database::list_collections`](crate::Database::list_collections).
+#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[builder(field_defaults(default, setter(into)))]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct ListCollectionsOptions {
+    /// How many collections the server sends at once; its own choice when absent.
+    pub batch_size: Option<u32>,
+    /// Goes with the command into the server's logs and profile.
+    pub comment: Option<Bson>,
+    /// Which collections are listed, by `name`, `type`, `options` or `info`.
+    pub filter: Option<Document>,
+    /// Whether a user without the right to list all collections gets those that it may use.
+    pub authorized_collections: Option<bool>,
+}
+
+/// Options of [`Client::list_databases`](crate::Client::list_databases).
+#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[builder(field_defaults(default, setter(into)))]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct ListDatabasesOptions {
+    /// Whether only the databases are listed that the user may use. The server decides by the
+    /// user's rights when absent.
+    pub authorized_databases: Option<bool>,
+    /// Goes with the command into the server's logs and profile.
+    pub comment: Option<Bson>,
+    /// Which databases are listed, by `name`, `sizeOnDisk`, `empty` or `shards`.
+    pub filter: Option<Document>,
+}

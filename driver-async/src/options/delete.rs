@@ -1,0 +1,29 @@
+//! The options of deletes.
+
+use bson::{Bson, Document};
+use serde::Deserialize;
+use typed_builder::TypedBuilder;
+
+use super::{Collation, Hint, WriteConcern};
+
+/// Options of [`Collection::delete_one`](crate::Collection::delete_one) and
+/// [`Collection::delete_many`](crate::Collection::delete_many).
+///
+/// See "delete" among the database commands of the server's manual. What is absent is not sent.
+#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[builder(field_defaults(default, setter(into)))]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct DeleteOptions {
+    /// How strings are compared; the collection's default when absent.
+    pub collation: Option<Collation>,
+    /// How many members must have the deletion; the collection's when absent.
+    pub write_concern: Option<WriteConcern>,
+    /// Which index the server should use.
+    pub hint: Option<Hint>,
+    /// Variables that expressions can use as `$$name`.
+    #[serde(rename = "let")]
+    pub let_vars: Option<Document>,
+    /// Goes with the command into the server's logs and profile.
+    pub comment: Option<Bson>,
+}

@@ -1,0 +1,38 @@
+//! The options of `distinct`.
+
+use std::time::Duration;
+
+use bson::Bson;
+use serde::Deserialize;
+use typed_builder::TypedBuilder;
+
+use super::{Collation, Hint, ReadConcern, SelectionCriteria};
+
+/// Options of [`Collection::distinct`](crate::Collection::distinct).
+///
+/// See "distinct" among the database commands of the server's manual. What is absent is not
+/// sent.
+#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[builder(field_defaults(default, setter(into)))]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct DistinctOptions {
+    /// How long the server may work; whole milliseconds, 0 for no limit.
+    #[serde(
+        rename = "maxTimeMS",
+        alias = "maxTime",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub max_time: Option<Duration>,
+    /// Which servers may answer; the collection's when absent.
+    #[serde(alias = "readPreference")]
+    pub selection_criteria: Option<SelectionCriteria>,
+    /// How settled the data must be; the collection's when absent.
+    pub read_concern: Option<ReadConcern>,
+    /// How strings are compared; the collection's default when absent.
+    pub collation: Option<Collation>,
+    /// Goes with the command into the server's logs and profile.
+    pub comment: Option<Bson>,
+    /// Which index the server should use. Needs a server of version 7.1.
+    pub hint: Option<Hint>,
+}

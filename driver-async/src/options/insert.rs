@@ -1,0 +1,42 @@
+//! The options of `insert_one` and `insert_many`.
+
+use bson::Bson;
+use serde::Deserialize;
+use typed_builder::TypedBuilder;
+
+use super::WriteConcern;
+
+/// Options of [`Collection::insert_one`](crate::Collection::insert_one).
+///
+/// See "insert" among the database commands of the server's manual. What is absent is not sent.
+#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[builder(field_defaults(default, setter(into)))]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct InsertOneOptions {
+    /// Whether the collection's validator is left out.
+    pub bypass_document_validation: Option<bool>,
+    /// How many members must have the document; the collection's when absent.
+    pub write_concern: Option<WriteConcern>,
+    /// Goes with the command into the server's logs and profile.
+    pub comment: Option<Bson>,
+}
+
+/// Options of [`Collection::insert_many`](crate::Collection::insert_many).
+///
+/// See "insert" among the database commands of the server's manual. What is absent is not sent.
+#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[builder(field_defaults(default, setter(into)))]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct InsertManyOptions {
+    /// Whether the collection's validator is left out.
+    pub bypass_document_validation: Option<bool>,
+    /// Whether the first refused document ends the operation, which is the default. Otherwise
+    /// all are tried and every refusal is reported.
+    pub ordered: Option<bool>,
+    /// How many members must have the documents; the collection's when absent.
+    pub write_concern: Option<WriteConcern>,
+    /// Goes with the commands into the server's logs and profile.
+    pub comment: Option<Bson>,
+}

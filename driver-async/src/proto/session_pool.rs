@@ -1,0 +1,152 @@
+//! The server sessions that are free to be used again.
+
+use std::time::{Duration, Instant};
+
+/// A session this close to its end on the server is not used any more.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// A session as the server knows it, by its id.
+#[derive(Debug)]
+pub struct ServerSession {
+    id: [u8; 16],
+    last_use: Instant,
+    transaction_number: i64,
+    dirty: bool,
+}
+
+impl ServerSession {
+    /// A new session with a random id, which needs no word with the server.
+    pub fn new(id: [u8; 16], now: Instant) -> Self {
+        Self {
+            id,
+            last_use: now,
+            transaction_number: 0,
+            dirty: false,
+        }
+    }
+
+    /// The id, the bytes of a version 4 UUID.
+    pub fn id(&self) -> &[u8; 16] {
+        &self.id
+    }
+
+    /// Notes that the session goes out with a command.
+    pub fn touch(&mut self, now: Instant) {
+        self.last_use = now;
+    }
+
+    /// Counts up to the number of the next retryable write or transaction.
+    pub fn next_transaction_number(&mut self) -> i64 {
+        self.transaction_number += 1;
+        self.transaction_number
+    }
+
+    /// Notes that a network error left unknown what the server did with the session.
+    pub fn mark_dirty(&mut self) {
+        self.dirty = true;
+    }
+
+    fn expires_soon(&self, now: Instant, timeout: Option<Duration>) -> bool {
+        let Some(timeout) = timeout else { return false };
+        now.saturating_duration_since(self.last_use) + MARGIN >= timeout
+    }
+}
+
+/// The server sessions that are free to be used again, the last used first.
+///
+/// Follows the driver sessions specification: the order lets unused ones age out, dirty ones and
+/// those about to expire are thrown away.
+#[derive(Debug, Default)]
+pub struct SessionPool {
+    free: Vec<ServerSession>,
+}
+
+impl SessionPool {
+    /// The session used last, unless all have expired. `timeout` is how long the deployment
+    /// keeps unused sessions; `None` when it does not say.
+    pub fn take(&mut self, now: Instant, timeout: Option<Duration>) -> Option<ServerSession> {
+        let session = self.free.pop()?;
+        if session.expires_soon(now, timeout) {
+            // The others were used even earlier.
+            self.free.clear();
+            return None;
+        }
+        Some(session)
+    }
+
+    /// Takes a session back, unless it is dirty or expires soon.
+    pub fn put_back(&mut self, session: ServerSession, now: Instant, timeout: Option<Duration>) {
+        let expired = self
+            .free
+            .iter()
+            .take_while(|free| free.expires_soon(now, timeout))
+            .count();
+        self.free.drain(..expired);
+        if !session.dirty && !session.expires_soon(now, timeout) {
+            self.free.push(session);
+        }
+    }
+
+    /// The ids of all free sessions, which are then forgotten; for `endSessions`.
+    pub fn drain(&mut self) -> Vec<[u8; 16]> {
+        self.free.drain(..).map(|session| session.id).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Option<Duration> = Some(Duration::from_secs(30 * 60));
+
+    fn pool_of(ids: &[u8], now: Instant) -> SessionPool {
+        let mut pool = SessionPool::default();
+        for id in ids {
+            pool.put_back(ServerSession::new([*id; 16], now), now, TIMEOUT);
+        }
+        pool
+    }
+
+    #[test]
+    fn the_session_used_last_is_taken_first() {
+        let now = Instant::now();
+        let mut pool = pool_of(&[1, 2], now);
+        let ids: Vec<_> = std::iter::from_fn(|| pool.take(now, TIMEOUT))
+            .map(|s| s.id[0])
+            .collect();
+        assert_eq!(ids, [2, 1]);
+    }
+
+    #[test]
+    fn a_session_within_a_minute_of_its_end_is_thrown_away() {
+        let start = Instant::now();
+        let mut pool = pool_of(&[1], start);
+        let late = start + Duration::from_secs(29 * 60);
+        assert!(pool.take(late, TIMEOUT).is_none());
+        assert!(pool.free.is_empty());
+        let mut pool = pool_of(&[1], start);
+        assert!(
+            pool.take(late, None).is_some(),
+            "a load-balanced deployment names no limit"
+        );
+    }
+
+    #[test]
+    fn a_dirty_session_is_thrown_away() {
+        let now = Instant::now();
+        let mut pool = SessionPool::default();
+        let mut session = ServerSession::new([1; 16], now);
+        session.mark_dirty();
+        pool.put_back(session, now, TIMEOUT);
+        assert_eq!(pool.free.len(), 0);
+    }
+
+    #[test]
+    fn putting_one_back_lets_the_expired_go() {
+        let start = Instant::now();
+        let mut pool = pool_of(&[1, 2], start);
+        let late = start + Duration::from_secs(29 * 60 + 30);
+        pool.put_back(ServerSession::new([3; 16], late), late, TIMEOUT);
+        assert_eq!(pool.drain(), [[3; 16]]);
+    }
+}

@@ -1,0 +1,83 @@
+//! Makes the connections of one server's pool.
+
+use std::sync::Weak;
+
+use bson::oid::ObjectId;
+
+use super::{Settings, Topology};
+use crate::{
+    address::ServerAddress,
+    conn::Connection,
+    deadline::{Cause, Deadline},
+    error::{Error, Result},
+    net,
+    pool::{Connect, ConnectRequest, PoolMember},
+    proto::topology::error_rules::labelled_as_overload,
+};
+
+/// Makes the connections of one server's pool: socket, encryption, handshake, authentication.
+///
+/// The pool tells it of every failure, those in the background too, and it tells the topology.
+#[derive(Debug)]
+pub(crate) struct Connector {
+    pub(super) address: ServerAddress,
+    pub(super) settings: std::sync::Arc<Settings>,
+    pub(super) topology: Weak<Topology>,
+}
+
+impl Connector {
+    async fn establish(&self, request: &ConnectRequest) -> Result<Connection> {
+        let limit = Deadline::after_optional(self.settings.connect_timeout, Cause::Connect);
+        let deadline = limit.or_earlier(request.deadline);
+        let stream = net::connect(&self.address, self.settings.tls.as_ref(), &deadline).await;
+        let stream = stream.map_err(overload_labelled)?;
+        let mut connection = Connection::new(stream, self.address.clone(), request.id);
+        let handshaker = &self.settings.handshaker;
+        let hello = deadline.bound("the handshake", handshaker.greet(&mut connection));
+        let greeted = hello.await.flatten().map_err(overload_labelled)?;
+        let authentication = handshaker.authenticate(&mut connection, greeted);
+        deadline
+            .bound("authentication", authentication)
+            .await
+            .flatten()?;
+        Ok(connection)
+    }
+}
+
+impl Connect for Connector {
+    type Connection = Connection;
+
+    async fn connect(&self, request: ConnectRequest) -> Result<Connection> {
+        let outcome = self.establish(&request).await;
+        outcome.map_err(|error| error.with_address(&self.address))
+    }
+
+    fn failed(&self, request: &ConnectRequest, error: &Error) {
+        if let Some(topology) = self.topology.upgrade() {
+            topology.report_connect_error(&self.address, error, request.generation);
+        }
+    }
+}
+
+/// Labels what may be a server turning new connections away (CMAP specification, backpressure).
+fn overload_labelled(error: Error) -> Error {
+    if net::can_be_overload(&error) {
+        labelled_as_overload(error)
+    } else {
+        error
+    }
+}
+
+impl PoolMember for Connection {
+    fn is_reusable(&self) -> bool {
+        self.is_reusable()
+    }
+
+    fn has_hung_up(&self) -> bool {
+        self.has_hung_up()
+    }
+
+    fn service_id(&self) -> Option<ObjectId> {
+        self.facts().service_id
+    }
+}

@@ -1,0 +1,341 @@
+//! The one task that checks a server.
+//!
+//! Follows the server monitoring specification: checks are streamed by servers that can
+//! (awaitable hello), else made every heartbeat; an early check is made when someone asks, at most
+//! every 500 ms. No error ends a monitor; it ends when its server is closed.
+
+use std::{
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+
+use super::{Server, Settings, Topology, rtt};
+use crate::{
+    address::ServerAddress,
+    clock,
+    conn::{Connection, MonitorHello},
+    deadline::{Cause, Deadline},
+    error::{Error, Result},
+    event::sdam::{
+        SdamEvent, ServerHeartbeatFailedEvent, ServerHeartbeatStartedEvent,
+        ServerHeartbeatSucceededEvent,
+    },
+    net,
+    options::ServerMonitoringMode,
+    proto::{
+        hello::{AwaitedChange, HelloName, HelloReply, TopologyVersion},
+        topology::{ServerDescription, error_rules},
+        wire::{MessageFlags, Reply},
+    },
+};
+
+/// The least time between two checks (`minHeartbeatFrequencyMS`).
+const MIN_HEARTBEAT_FREQUENCY: Duration = Duration::from_millis(500);
+
+pub(super) async fn run(topology: Weak<Topology>, server: Arc<Server>, settings: Arc<Settings>) {
+    let mut monitor = Monitor {
+        topology,
+        server,
+        settings,
+        link: None,
+        topology_version: None,
+        is_known: false,
+        measures_rtt: false,
+        next_connection_id: 1,
+    };
+    while let Some(next) = monitor.check_once().await {
+        if next == Next::Wait {
+            monitor.wait().await;
+        }
+    }
+}
+
+struct Monitor {
+    topology: Weak<Topology>,
+    server: Arc<Server>,
+    settings: Arc<Settings>,
+    link: Option<Link>,
+    /// Of the last reply; with one, the next check can be streamed.
+    topology_version: Option<TopologyVersion>,
+    /// Whether the last check succeeded.
+    is_known: bool,
+    measures_rtt: bool,
+    next_connection_id: u32,
+}
+
+/// The monitor's own connection.
+struct Link {
+    connection: Connection,
+    hello_name: HelloName,
+    /// The message that the server will follow up without being asked.
+    streamed_after: Option<i32>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Next {
+    AtOnce,
+    Wait,
+}
+
+enum Outcome {
+    Replied(HelloReply, Reply),
+    Failed(Error),
+    /// An operation found the server dead while this check waited for it.
+    Cancelled,
+}
+
+impl Monitor {
+    /// Makes one check; `None` when the client is gone.
+    async fn check_once(&mut self) -> Option<Next> {
+        let awaited = self.can_stream();
+        let started = clock::now();
+        self.publish(SdamEvent::ServerHeartbeatStarted(
+            ServerHeartbeatStartedEvent {
+                server_address: self.address().clone(),
+                awaited,
+                driver_connection_id: self.connection_id(),
+                server_connection_id: self.server_connection_id(),
+            },
+        ))?;
+        let server = Arc::clone(&self.server);
+        let outcome = tokio::select! {
+            biased;
+            () = server.control.check_cancelled.notified() => Outcome::Cancelled,
+            outcome = self.check(awaited) => match outcome {
+                Ok((hello, reply)) => Outcome::Replied(hello, reply),
+                Err(error) => Outcome::Failed(error),
+            },
+        };
+        let duration = clock::now().saturating_duration_since(started);
+        match outcome {
+            Outcome::Replied(hello, reply) => self.succeed(&hello, &reply, awaited, duration),
+            Outcome::Failed(error) => self.fail(error, awaited, duration),
+            Outcome::Cancelled => {
+                let error = Error::internal("the check was cancelled: an operation failed first");
+                self.publish(self.failed_event(error, awaited, duration))?;
+                self.forget();
+                Some(if std::mem::take(&mut self.is_known) {
+                    Next::AtOnce
+                } else {
+                    Next::Wait
+                })
+            }
+        }
+    }
+
+    fn succeed(
+        &mut self,
+        hello: &HelloReply,
+        reply: &Reply,
+        awaited: bool,
+        duration: Duration,
+    ) -> Option<Next> {
+        self.is_known = true;
+        self.topology_version = hello.topology_version;
+        let reply = bson::Document::try_from(reply.document()).unwrap_or_default();
+        self.publish(SdamEvent::ServerHeartbeatSucceeded(
+            ServerHeartbeatSucceededEvent {
+                duration,
+                reply,
+                server_address: self.address().clone(),
+                awaited,
+                driver_connection_id: self.connection_id(),
+                server_connection_id: self.server_connection_id(),
+            },
+        ))?;
+        let average = self.server.round_trip_times.lock().average();
+        let description =
+            ServerDescription::from_hello(self.address().clone(), hello, average, clock::now());
+        self.topology
+            .upgrade()?
+            .apply_check(&self.server, description);
+        if !self.can_stream() {
+            return Some(Next::Wait);
+        }
+        if !std::mem::replace(&mut self.measures_rtt, true) {
+            let task = rtt::run(Arc::clone(&self.server), Arc::clone(&self.settings));
+            self.server.keep_task(tokio::spawn(task).abort_handle());
+        }
+        Some(Next::AtOnce)
+    }
+
+    fn fail(&mut self, error: Error, awaited: bool, duration: Duration) -> Option<Next> {
+        let error = error.with_address(self.address());
+        self.publish(self.failed_event(error.clone(), awaited, duration))?;
+        self.forget();
+        self.topology
+            .upgrade()?
+            .report_check_error(&self.server, &error);
+        // A server that was well may only have dropped the connection, so look again at once.
+        let was_known = std::mem::take(&mut self.is_known);
+        let retry_at_once = error_rules::decide_check(&error, was_known).retry_at_once;
+        Some(if retry_at_once {
+            Next::AtOnce
+        } else {
+            Next::Wait
+        })
+    }
+
+    fn forget(&mut self) {
+        self.link = None;
+        self.topology_version = None;
+        self.server.round_trip_times.lock().reset();
+    }
+
+    async fn check(&mut self, awaited: bool) -> Result<(HelloReply, Reply)> {
+        let Some(link) = &mut self.link else {
+            return self.connect().await;
+        };
+        let started = clock::now();
+        let settings = &self.settings;
+        let limit = if awaited {
+            settings
+                .connect_timeout
+                .map(|timeout| timeout + settings.heartbeat_frequency)
+        } else {
+            settings.connect_timeout
+        };
+        let deadline = Deadline::after_optional(limit, Cause::Connect);
+        let reply = match link.streamed_after.take() {
+            Some(response_to) => link.next(response_to, &deadline).await?,
+            None => {
+                let version = self.topology_version.filter(|_| awaited);
+                let limit = settings.heartbeat_frequency;
+                let until_change = version.map(|known| AwaitedChange { known, limit });
+                let hello = MonitorHello::Later {
+                    name: link.hello_name,
+                    until_change,
+                };
+                link.ask(settings, hello, &deadline).await?
+            }
+        };
+        let hello = parse(&reply)?;
+        link.hello_name = link.hello_name.next(hello.hello_ok);
+        if !awaited {
+            self.record_round_trip(started);
+        }
+        Ok((hello, reply))
+    }
+
+    async fn connect(&mut self) -> Result<(HelloReply, Reply)> {
+        let settings = Arc::clone(&self.settings);
+        let deadline = Deadline::after_optional(settings.connect_timeout, Cause::Connect);
+        let address = self.address().clone();
+        let stream = net::connect(&address, settings.tls.as_ref(), &deadline).await?;
+        let connection = Connection::new(stream, address, self.connection_id());
+        self.next_connection_id += 1;
+        let hello_name = settings.handshaker.first_name();
+        let mut link = Link {
+            connection,
+            hello_name,
+            streamed_after: None,
+        };
+        let started = clock::now();
+        let reply = link.ask(&settings, MonitorHello::First, &deadline).await?;
+        let hello = parse(&reply)?;
+        self.record_round_trip(started);
+        link.hello_name = hello_name.next(hello.hello_ok);
+        let description =
+            ServerDescription::from_hello(self.address().clone(), &hello, None, clock::now());
+        link.connection.set_facts(description.server_type(), &hello);
+        self.link = Some(link);
+        Ok((hello, reply))
+    }
+
+    /// Waits for the next heartbeat, or for someone who asks, but never less than the minimum.
+    async fn wait(&self) {
+        let heartbeat = self.settings.heartbeat_frequency;
+        let least = MIN_HEARTBEAT_FREQUENCY.min(heartbeat);
+        tokio::time::sleep(least).await;
+        let asked = self.server.control.check_wanted.notified();
+        // Either way it is time for the next check.
+        let _ = tokio::time::timeout(heartbeat - least, asked).await;
+    }
+
+    fn can_stream(&self) -> bool {
+        let streams = match self.settings.monitoring_mode {
+            ServerMonitoringMode::Poll => false,
+            ServerMonitoringMode::Stream => true,
+            ServerMonitoringMode::Auto => !self.settings.handshaker.runs_as_function(),
+        };
+        streams && self.link.is_some() && self.topology_version.is_some()
+    }
+
+    fn record_round_trip(&self, started: Instant) {
+        let sample = clock::now().saturating_duration_since(started);
+        self.server.round_trip_times.lock().record(sample);
+    }
+
+    fn address(&self) -> &ServerAddress {
+        self.server.address()
+    }
+
+    fn connection_id(&self) -> u32 {
+        self.link
+            .as_ref()
+            .map_or(self.next_connection_id, |link| link.connection.id())
+    }
+
+    fn server_connection_id(&self) -> Option<i64> {
+        self.link.as_ref()?.connection.facts().server_connection_id
+    }
+
+    fn failed_event(&self, failure: Error, awaited: bool, duration: Duration) -> SdamEvent {
+        SdamEvent::ServerHeartbeatFailed(ServerHeartbeatFailedEvent {
+            duration,
+            failure,
+            server_address: self.address().clone(),
+            awaited,
+            driver_connection_id: self.connection_id(),
+            server_connection_id: self.server_connection_id(),
+        })
+    }
+
+    /// Tells the listeners; `None` when the client is gone.
+    fn publish(&self, event: SdamEvent) -> Option<()> {
+        self.topology.upgrade()?.publish_event(event);
+        Some(())
+    }
+}
+
+impl Link {
+    /// Sends a hello and awaits the reply. To one that awaits a change the server goes on
+    /// replying without being asked.
+    async fn ask(
+        &mut self,
+        settings: &Settings,
+        hello: MonitorHello,
+        deadline: &Deadline,
+    ) -> Result<Reply> {
+        let flags = match hello {
+            MonitorHello::Later {
+                until_change: Some(_),
+                ..
+            } => MessageFlags::EXHAUST_ALLOWED,
+            MonitorHello::Later { .. } | MonitorHello::First => MessageFlags::NONE,
+        };
+        let request_id = self.connection.prepare(flags, |message| {
+            let mut body = message.body();
+            settings.handshaker.write_monitor_hello(&mut body, hello)?;
+            body.end()
+        })?;
+        let reply = self.connection.exchange(request_id, &[], deadline).await?;
+        // The id of the reply itself is what a streamed successor answers to.
+        self.streamed_after = reply.more_to_come().then(|| reply.request_id());
+        Ok(reply)
+    }
+
+    async fn next(&mut self, response_to: i32, deadline: &Deadline) -> Result<Reply> {
+        let reply = self.connection.next_reply(response_to, deadline).await?;
+        self.streamed_after = reply.more_to_come().then(|| reply.request_id());
+        Ok(reply)
+    }
+}
+
+/// What the reply says about the server.
+pub(super) fn parse(reply: &Reply) -> Result<HelloReply> {
+    match error_rules::command_error(reply.document()) {
+        Some(error) => Err(error),
+        None => HelloReply::parse(reply.document()),
+    }
+}

@@ -1,0 +1,105 @@
+//! Waiting for a server that can serve an operation.
+
+use std::sync::Arc;
+
+use rand::Rng;
+
+use super::{Selected, Server, Snapshot, Topology};
+use crate::{
+    address::ServerAddress,
+    deadline::Deadline,
+    error::{ErrorKind, Result},
+    options::ReadPreference,
+    proto::selection::{self, Wanted},
+};
+
+impl Topology {
+    /// A server that can serve what is wanted, as soon as there is one.
+    ///
+    /// The usual case, one server that takes writes, costs one atomic load and no allocation.
+    ///
+    /// # Errors
+    /// A server-selection error at the deadline, at once when what is wanted cannot be met by any
+    /// server, and a shutdown error once the client is shut down.
+    pub(crate) async fn select(
+        self: &Arc<Self>,
+        wanted: Wanted<'_>,
+        deprioritized: &[ServerAddress],
+        deadline: &Deadline,
+    ) -> Result<Selected> {
+        self.open()?;
+        if deprioritized.is_empty()
+            && matches!(
+                wanted,
+                Wanted::Write | Wanted::Read(ReadPreference::Primary)
+            )
+            && let Some(server) = &self.snapshot().writable
+        {
+            return Ok(Selected::new(Arc::clone(server)));
+        }
+        loop {
+            // Listen first: a change between the look and the wait must not be missed.
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let snapshot = self.snapshot_owned();
+            if let Some(server) = self.choose(&snapshot, wanted, deprioritized)? {
+                return Ok(Selected::new(server));
+            }
+            if deadline.has_passed() {
+                return Err(selection::explain(&snapshot.description, wanted, deadline));
+            }
+            for server in snapshot.servers.values() {
+                server.control.check_wanted.notify_one();
+            }
+            match deadline.bound("server selection", changed).await {
+                Ok(()) => self.ensure_open()?,
+                Err(_) => {
+                    return Err(selection::explain(
+                        &self.snapshot().description,
+                        wanted,
+                        deadline,
+                    ));
+                }
+            }
+        }
+    }
+
+    /// The server at this address, whatever is known of it; for what is pinned to it.
+    ///
+    /// # Errors
+    /// A server-selection error when it has left the deployment, and a shutdown error.
+    pub(crate) fn select_pinned(self: &Arc<Self>, address: &ServerAddress) -> Result<Selected> {
+        self.open()?;
+        match self.snapshot().servers.get(address) {
+            Some(server) => Ok(Selected::new(Arc::clone(server))),
+            None => Err(ErrorKind::ServerSelection {
+                message: format!("server {address} is no longer part of the deployment"),
+            }
+            .into()),
+        }
+    }
+
+    fn choose(
+        &self,
+        snapshot: &Snapshot,
+        wanted: Wanted<'_>,
+        deprioritized: &[ServerAddress],
+    ) -> Result<Option<Arc<Server>>> {
+        let in_flight = |address: &ServerAddress| {
+            snapshot
+                .servers
+                .get(address)
+                .map_or(0, |server| server.operation_count())
+        };
+        let random = {
+            let mut random = rand::rng();
+            [random.random(), random.random()]
+        };
+        let criteria = self.criteria(wanted, deprioritized);
+        let chosen = selection::decide(&snapshot.description, &criteria, in_flight, random)?;
+        Ok(chosen
+            .and_then(|description| snapshot.servers.get(description.address()))
+            .cloned())
+    }
+}

@@ -1,0 +1,99 @@
+//! One server: its pool, its monitor's controls and the number of operations on it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use parking_lot::Mutex;
+use tokio::{sync::Notify, task::AbortHandle};
+
+use super::Connector;
+use crate::{address::ServerAddress, pool::Pool, proto::topology::RoundTripTimes};
+
+/// One server of the deployment. It survives every change of its description, and is closed only
+/// when the deployment loses it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(super) address: ServerAddress,
+    pub(super) pool: Pool<Connector>,
+    pub(super) control: MonitorControl,
+    pub(super) round_trip_times: Mutex<RoundTripTimes>,
+    operations: AtomicUsize,
+    tasks: Mutex<Vec<AbortHandle>>,
+}
+
+/// How others reach a server's monitor. Asking is idempotent: however many ask, one check is made.
+#[derive(Debug, Default)]
+pub(super) struct MonitorControl {
+    /// Someone waits for this server: check soon.
+    pub(super) check_wanted: Notify,
+    /// The check under way waits on a connection that is known to be dead: end it.
+    pub(super) check_cancelled: Notify,
+}
+
+impl Server {
+    pub(super) fn new(address: ServerAddress, pool: Pool<Connector>) -> Self {
+        Self {
+            address,
+            pool,
+            control: MonitorControl::default(),
+            round_trip_times: Mutex::default(),
+            operations: AtomicUsize::new(0),
+            tasks: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn address(&self) -> &ServerAddress {
+        &self.address
+    }
+
+    pub(crate) fn pool(&self) -> &Pool<Connector> {
+        &self.pool
+    }
+
+    /// How many operations are on their way to or at this server.
+    pub(crate) fn operation_count(&self) -> usize {
+        self.operations.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of a background task, which ends when the server is closed.
+    pub(super) fn keep_task(&self, task: AbortHandle) {
+        self.tasks.lock().push(task);
+    }
+
+    /// Ends the background tasks and closes the pool.
+    pub(super) fn close(&self) {
+        for task in self.tasks.lock().drain(..) {
+            task.abort();
+        }
+        self.pool.close();
+    }
+}
+
+/// A server chosen for an operation, which counts as in flight while this exists.
+#[derive(Debug)]
+pub(crate) struct Selected {
+    server: Arc<Server>,
+}
+
+impl Selected {
+    pub(super) fn new(server: Arc<Server>) -> Self {
+        server.operations.fetch_add(1, Ordering::Relaxed);
+        Self { server }
+    }
+}
+
+impl std::ops::Deref for Selected {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl Drop for Selected {
+    fn drop(&mut self) {
+        self.server.operations.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,95 @@
+//! The blocking client.
+
+use motorcade::{
+    action::{ListDatabases, ListNames, Shutdown},
+    error::Result,
+    options::{
+        ClientOptions, DatabaseOptions, DriverInfo, ReadConcern, SelectionCriteria, WriteConcern,
+    },
+};
+
+use crate::{Database, runtime};
+
+/// Like [`motorcade::Client`], but blocking.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: motorcade::Client,
+}
+
+impl Client {
+    /// Like [`motorcade::Client::with_uri_str`].
+    #[track_caller]
+    pub fn with_uri_str(uri: impl AsRef<str>) -> Result<Self> {
+        Self::with_options(runtime::block_on(
+            ClientOptions::parse(uri.as_ref()).into_future(),
+        )??)
+    }
+
+    /// Like [`motorcade::Client::with_options`].
+    pub fn with_options(options: ClientOptions) -> Result<Self> {
+        let inner = motorcade::Client::with_options(options)?;
+        let wrapper = DriverInfo::builder()
+            .name(env!("CARGO_PKG_NAME"))
+            .version(env!("CARGO_PKG_VERSION").to_owned())
+            .build();
+        inner.append_metadata(wrapper)?;
+        Ok(Self { inner })
+    }
+
+    /// Like [`motorcade::Client::database`].
+    pub fn database(&self, name: &str) -> Database {
+        Database::new(self.inner.database(name))
+    }
+
+    /// Like [`motorcade::Client::database_with_options`].
+    pub fn database_with_options(&self, name: &str, options: DatabaseOptions) -> Database {
+        Database::new(self.inner.database_with_options(name, options))
+    }
+
+    /// Like [`motorcade::Client::default_database`].
+    pub fn default_database(&self) -> Option<Database> {
+        self.inner.default_database().map(Database::new)
+    }
+
+    /// Like [`motorcade::Client::list_databases`].
+    pub fn list_databases(&self) -> ListDatabases<'_> {
+        self.inner.list_databases()
+    }
+
+    /// Like [`motorcade::Client::list_database_names`].
+    pub fn list_database_names(&self) -> ListDatabases<'_, ListNames> {
+        self.inner.list_database_names()
+    }
+
+    /// Like [`motorcade::Client::selection_criteria`].
+    pub fn selection_criteria(&self) -> Option<&SelectionCriteria> {
+        self.inner.selection_criteria()
+    }
+
+    /// Like [`motorcade::Client::read_concern`].
+    pub fn read_concern(&self) -> Option<&ReadConcern> {
+        self.inner.read_concern()
+    }
+
+    /// Like [`motorcade::Client::write_concern`].
+    pub fn write_concern(&self) -> Option<&WriteConcern> {
+        self.inner.write_concern()
+    }
+
+    /// Like [`motorcade::Client::append_metadata`].
+    pub fn append_metadata(&self, driver_info: DriverInfo) -> Result<()> {
+        self.inner.append_metadata(driver_info)
+    }
+
+    /// Like [`motorcade::Client::shutdown`].
+    pub fn shutdown(self) -> Shutdown {
+        self.inner.shutdown()
+    }
+}
+
+/// The blocking twin of a client that exists already. Its background tasks run where they did.
+impl From<motorcade::Client> for Client {
+    fn from(inner: motorcade::Client) -> Self {
+        Self { inner }
+    }
+}

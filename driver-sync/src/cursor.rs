@@ -1,0 +1,70 @@
+//! The blocking cursor.
+
+use futures_core::Stream;
+use motorcade::{
+    bson::RawDocument,
+    error::{Error, Result},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use std::{future::poll_fn, pin::Pin};
+
+use crate::runtime;
+
+/// Like [`motorcade::Cursor`], but an [`Iterator`].
+///
+/// Documents come from the batch at hand first; only the next batch needs the network.
+#[derive(Debug)]
+pub struct Cursor<T> {
+    inner: motorcade::Cursor<T>,
+}
+
+impl<T> Cursor<T> {
+    pub(crate) fn new(inner: motorcade::Cursor<T>) -> Self {
+        Self { inner }
+    }
+
+    /// Like [`motorcade::Cursor::advance`].
+    #[track_caller]
+    pub fn advance(&mut self) -> Result<bool> {
+        runtime::block_on_unless_ready(self.inner.advance())?
+    }
+
+    /// Like [`motorcade::Cursor::current`].
+    pub fn current(&self) -> &RawDocument {
+        self.inner.current()
+    }
+
+    /// Like [`motorcade::Cursor::has_next`].
+    pub fn has_next(&self) -> bool {
+        self.inner.has_next()
+    }
+
+    /// Like [`motorcade::Cursor::deserialize_current`].
+    pub fn deserialize_current<'a>(&'a self) -> Result<T>
+    where
+        T: Deserialize<'a>,
+    {
+        self.inner.deserialize_current()
+    }
+
+    /// Like [`motorcade::Cursor::with_type`].
+    pub fn with_type<D>(self) -> Cursor<D> {
+        Cursor::new(self.inner.with_type())
+    }
+
+    /// Like [`motorcade::Cursor::close`].
+    #[track_caller]
+    pub fn close(&mut self) -> Result<()> {
+        runtime::block_on_unless_ready(self.inner.close())?
+    }
+}
+
+impl<T: DeserializeOwned> Iterator for Cursor<T> {
+    type Item = Result<T>;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<Result<T>> {
+        let next = poll_fn(|context| Pin::new(&mut self.inner).poll_next(context));
+        runtime::block_on_unless_ready(next).unwrap_or_else(|error: Error| Some(Err(error)))
+    }
+}

@@ -1,0 +1,91 @@
+//! Turns what the non-blocking driver gives into its blocking twin.
+
+use motorcade::{
+    bson::{Bson, Document},
+    error::{Error, Result},
+    options::ClientOptions,
+    results::{
+        CreateIndexResult, CreateIndexesResult, DatabaseSpecification, DeleteResult,
+        InsertManyResult, InsertOneResult, UpdateResult,
+    },
+};
+
+use crate::Cursor;
+
+/// Turns a result into its blocking twin. Only what holds a connection has another one.
+pub trait Lift {
+    /// The blocking twin.
+    type Blocking;
+
+    /// The blocking twin of this result.
+    fn lift(self) -> Self::Blocking;
+}
+
+/// A result that can tell that the runtime itself failed.
+pub trait Failed {
+    /// The result of an operation that could not even begin.
+    fn failed(error: Error) -> Self;
+}
+
+impl<T> Failed for Result<T> {
+    fn failed(error: Error) -> Self {
+        Err(error)
+    }
+}
+
+/// Shutting down cannot fail: without a runtime there is nothing to shut down.
+impl Failed for () {
+    fn failed(_: Error) -> Self {}
+}
+
+impl<T: Lift> Lift for Result<T> {
+    type Blocking = Result<T::Blocking>;
+
+    fn lift(self) -> Self::Blocking {
+        self.map(T::lift)
+    }
+}
+
+impl<T> Lift for motorcade::Cursor<T> {
+    type Blocking = Cursor<T>;
+
+    fn lift(self) -> Cursor<T> {
+        Cursor::new(self)
+    }
+}
+
+impl<T> Lift for Option<T> {
+    type Blocking = Self;
+
+    fn lift(self) -> Self {
+        self
+    }
+}
+
+macro_rules! lift_as_it_is {
+    ($($type:ty),+ $(,)?) => {
+        $(impl Lift for $type {
+            type Blocking = Self;
+
+            fn lift(self) -> Self {
+                self
+            }
+        })+
+    };
+}
+
+lift_as_it_is!(
+    (),
+    u64,
+    Document,
+    Vec<Bson>,
+    Vec<String>,
+    Vec<DatabaseSpecification>,
+    ClientOptions,
+    CreateIndexResult,
+    CreateIndexesResult,
+    DeleteResult,
+    InsertManyResult,
+    InsertOneResult,
+    UpdateResult,
+);

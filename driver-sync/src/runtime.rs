@@ -1,0 +1,67 @@
+//! The runtime on which all blocking clients of the process do their work.
+
+use std::{
+    pin::pin,
+    sync::OnceLock,
+    task::{Context, Poll, Waker},
+};
+
+use motorcade::error::{Error, Result};
+use tokio::runtime::{Builder, Runtime};
+
+/// The runtime, made when it is first needed.
+///
+/// One worker thread runs the background work and waits for the sockets; each caller's thread
+/// polls its own operation.
+///
+/// # Errors
+/// An I/O error when the operating system gives no thread.
+fn runtime() -> Result<&'static Runtime> {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("motorcade-sync")
+        .enable_all()
+        .build()
+        .map_err(Error::from)?;
+    Ok(RUNTIME.get_or_init(|| runtime))
+}
+
+/// Drives a future to its end on the caller's thread.
+///
+/// # Errors
+/// An I/O error when the runtime cannot be made.
+///
+/// # Panics
+/// When the thread drives async tasks, which blocking would hold up.
+#[track_caller]
+pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output> {
+    Ok(runtime()?.block_on(future))
+}
+
+/// Like [`block_on`], but enters the runtime only if the future is not done at once, as it is for
+/// a cursor that holds further documents of its batch.
+///
+/// # Errors
+/// As [`block_on`].
+///
+/// # Panics
+/// As [`block_on`].
+#[track_caller]
+pub(crate) fn block_on_unless_ready<F: Future>(future: F) -> Result<F::Output> {
+    let runtime = runtime()?;
+    let mut future = pin!(future);
+    let polled = {
+        let _context = runtime.enter();
+        future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+    };
+    match polled {
+        Poll::Ready(output) => Ok(output),
+        Poll::Pending => Ok(runtime.block_on(future)),
+    }
+}
