@@ -129,7 +129,9 @@ impl<C: Connect> Inner<C> {
         let Some(handler) = &self.handler else {
             return;
         };
-        while let Some(event) = self.locked.lock().next_event() {
+        // The lock's guard must not live in the condition itself: it would last for the body.
+        let next = || self.locked.lock().next_event();
+        while let Some(event) = next() {
             // A panic must not travel through a check-out or, worse, through a drop.
             if catch_unwind(AssertUnwindSafe(|| handler.handle(event))).is_err() {
                 tracing::error!(address = %self.address, "a listener of pool events panicked");
