@@ -119,7 +119,7 @@ impl CreateCollection<'_> {
         expire_after_seconds: Duration,
         change_stream_pre_and_post_images: ChangeStreamPreAndPostImages,
         clustered_index: ClusteredIndex,
-    } into { view_on: String, comment: Bson, } }
+    } into { view_on: String, comment: Bson, } each { pipeline: Document, } }
 }
 
 impl DropCollection<'_> {

@@ -100,7 +100,7 @@ impl<'a> Update<'a> {
         write_concern: WriteConcern,
         let_vars: Document,
         sort: Document,
-    } into { comment: Bson, } }
+    } into { comment: Bson, } each { array_filters: Document, } }
 }
 
 impl ReplaceOne<'_> {

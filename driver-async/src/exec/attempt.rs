@@ -30,8 +30,6 @@ pub(super) struct Call<'a, O> {
     pub(super) session: Option<ImplicitSession>,
     /// How the operation may be tried again, as far as the options and the last server allow.
     pub(super) retryability: Retryability,
-    /// The server of the last attempt.
-    pub(super) address: Option<ServerAddress>,
     /// The same for every attempt of a retryable write, so that the server does it once.
     transaction_number: Option<i64>,
 }
@@ -71,7 +69,6 @@ impl<'a, O: Operation> Call<'a, O> {
             operation,
             session,
             retryability,
-            address: None,
             transaction_number: None,
         }
     }
@@ -215,16 +212,15 @@ impl<'a, O: Operation> Call<'a, O> {
     }
 
     /// The failure of an attempt; `facts` of the connection when there was one.
-    fn failure(&mut self, server: &Selected, error: Error, facts: Option<&ServerFacts>) -> Failure {
+    fn failure(&self, server: &Selected, error: Error, facts: Option<&ServerFacts>) -> Failure {
         let mut error = error.with_address(server.address());
         if self.retryability == Retryability::Write {
             retry::label_write_error(&mut error, facts.map(|facts| facts.max_wire_version));
         }
-        self.address = Some(server.address().clone());
         Failure {
             error,
             reached_server: facts.is_some(),
-            address: self.address.clone(),
+            address: Some(server.address().clone()),
         }
     }
 

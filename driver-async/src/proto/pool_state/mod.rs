@@ -36,6 +36,9 @@ use events::Journal;
 use generation::Generations;
 use queue::Grant;
 
+/// A connection that was established in time, or why it was refused.
+type Admission<T> = Result<Box<Member<T>>, Refusal>;
+
 /// A connection that was unused for this long is looked at before it is handed out. Servers and
 /// firewalls that hang up do so after minutes; a look costs a system call.
 const PROBE_AFTER: Duration = Duration::from_secs(1);
@@ -202,7 +205,7 @@ impl<T, W> PoolState<T, W> {
         service_id: Option<ObjectId>,
         started: Instant,
         now: Instant,
-    ) -> (Result<Box<Member<T>>, Refusal>, Effects<T, W>) {
+    ) -> (Admission<T>, Effects<T, W>) {
         let mut effects = Effects::default();
         let outcome = self.admit(slot, connection, service_id, now, &mut effects);
         match &outcome {

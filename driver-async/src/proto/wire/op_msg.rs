@@ -250,6 +250,7 @@ fn truncated() -> Error {
 }
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "a test may panic")]
 mod tests {
     use bson::{Document, doc, rawdoc};
 
