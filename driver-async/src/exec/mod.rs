@@ -2,18 +2,19 @@
 
 mod attempt;
 mod decorate;
+mod executor;
 mod monitoring;
 mod session;
 
 use std::time::Duration;
 
+pub(crate) use executor::Executor;
 pub(crate) use session::ImplicitSession;
 
 use attempt::{Call, Failure};
 
 use crate::{
     address::ServerAddress,
-    client::Client,
     deadline::{Cause, Deadline},
     error::Result,
     operation::{Operation, Selection},
@@ -38,8 +39,11 @@ pub(crate) struct Origin {
 /// # Errors
 /// The operation's own, and those of selection, connection and network. Reads and writes that may
 /// be tried again were, once.
-pub(crate) async fn execute<O: Operation>(client: &Client, operation: &mut O) -> Result<O::Output> {
-    let (output, _server) = run(&mut Call::new(client, operation, None)).await?;
+pub(crate) async fn execute<O: Operation>(
+    executor: &Executor,
+    operation: &mut O,
+) -> Result<O::Output> {
+    let (output, _server) = run(&mut Call::new(executor, operation, None)).await?;
     Ok(output)
 }
 
@@ -48,10 +52,10 @@ pub(crate) async fn execute<O: Operation>(client: &Client, operation: &mut O) ->
 /// # Errors
 /// As [`execute`].
 pub(crate) async fn execute_cursor<O: Operation>(
-    client: &Client,
+    executor: &Executor,
     operation: &mut O,
 ) -> Result<(O::Output, Origin)> {
-    let mut call = Call::new(client, operation, None);
+    let mut call = Call::new(executor, operation, None);
     let (output, server) = run(&mut call).await?;
     // A refusal that stands for an empty cursor has no server, and nothing more to ask of one.
     let address = server.map(|server| server.address().clone());
@@ -67,11 +71,11 @@ pub(crate) async fn execute_cursor<O: Operation>(
 /// # Errors
 /// As [`execute`].
 pub(crate) async fn execute_in_session<O: Operation>(
-    client: &Client,
+    executor: &Executor,
     operation: &mut O,
     session: &mut Option<ImplicitSession>,
 ) -> Result<O::Output> {
-    let mut call = Call::new(client, operation, session.take());
+    let mut call = Call::new(executor, operation, session.take());
     let outcome = run(&mut call).await;
     *session = call.session.take();
     outcome.map(|(output, _server)| output)
@@ -82,18 +86,18 @@ pub(crate) async fn execute_in_session<O: Operation>(
 /// # Errors
 /// As [`execute`], and a server-selection error without waiting.
 pub(crate) async fn execute_if_selectable<O: Operation>(
-    client: &Client,
+    executor: &Executor,
     operation: &mut O,
 ) -> Result<O::Output> {
     let deadline = Deadline::after(Duration::ZERO, Cause::ServerSelection);
-    let mut call = Call::new(client, operation, None);
+    let mut call = Call::new(executor, operation, None);
     let (output, _server) = run_until(&mut call, &deadline).await?;
     Ok(output)
 }
 
 async fn run<O: Operation>(call: &mut Call<'_, O>) -> Result<(O::Output, Option<Selected>)> {
-    let _in_progress = call.client.begin_operation()?;
-    let limit = call.client.settings().server_selection_timeout;
+    let _in_progress = call.executor.begin_operation()?;
+    let limit = call.executor.settings().server_selection_timeout;
     let deadline = Deadline::after(limit, Cause::ServerSelection);
     run_until(call, &deadline).await
 }
@@ -136,7 +140,7 @@ async fn select<O: Operation>(
     failed: Option<&Failure>,
     deadline: &Deadline,
 ) -> Result<Selected> {
-    let topology = call.client.topology();
+    let topology = call.executor.topology();
     let selection = call.operation.selection();
     let wanted = match selection {
         Selection::Pinned(address) => return topology.select_pinned(address),
