@@ -72,8 +72,11 @@ impl<'a, O: Operation> Call<'a, O> {
         }
     }
 
-    /// Tries the operation once.
-    pub(super) async fn attempt(&mut self, server: &Selected) -> Result<O::Output, Failure> {
+    /// Tries the operation once. Gives the connection along, which is still checked out.
+    pub(super) async fn attempt(
+        &mut self,
+        server: &Selected,
+    ) -> Result<(O::Output, PooledConnection<Connector>), Failure> {
         let mut connection = match server.pool().check_out(&Deadline::NEVER).await {
             Ok(connection) => connection,
             Err(error) => return Err(self.failure(server, error, None)),
@@ -81,7 +84,7 @@ impl<'a, O: Operation> Call<'a, O> {
         let facts = *connection.facts();
         self.begin(&facts);
         match self.round_trip(server, &mut connection, &facts).await {
-            Ok(output) => Ok(output),
+            Ok(output) => Ok((output, connection)),
             Err(error) => {
                 self.judge(server, &connection, &error, &facts);
                 Err(self.failure(server, error, Some(&facts)))
@@ -129,7 +132,13 @@ impl<'a, O: Operation> Call<'a, O> {
         }
         let interrupt = Arc::clone(connection.interrupt());
         let exchange = connection.exchange(request_id, trailing, &deadline);
+        self.session
+            .iter_mut()
+            .for_each(|session| session.set_in_flight(true));
         let outcome = until_interrupted(&interrupt, exchange).await;
+        self.session
+            .iter_mut()
+            .for_each(|session| session.set_in_flight(false));
         let outcome = outcome.unwrap_or_else(|| Err(Interrupt::error(server.address())));
         let outcome = outcome.and_then(|reply| {
             self.executor.advance_cluster_time(reply.document());
@@ -200,6 +209,9 @@ impl<'a, O: Operation> Call<'a, O> {
         {
             session.mark_dirty();
         }
+        // A write error in front may hide a write concern error that tells of the server's state.
+        let told = error.server_response().and_then(error_rules::told_by);
+        let error = told.as_ref().unwrap_or(error);
         if error.is_network() || error.state_change().is_some() {
             self.executor.topology().report_operation_error(
                 server,

@@ -11,6 +11,8 @@ pub(crate) struct ImplicitSession {
     executor: Executor,
     /// `None` only while being dropped.
     session: Option<ServerSession>,
+    /// Whether a command is out whose reply was not read yet.
+    in_flight: bool,
 }
 
 impl ImplicitSession {
@@ -19,6 +21,7 @@ impl ImplicitSession {
         Self {
             executor: executor.clone(),
             session: Some(executor.take_session()),
+            in_flight: false,
         }
     }
 
@@ -28,11 +31,20 @@ impl ImplicitSession {
         session.touch(clock::now());
         Some(session)
     }
+
+    /// Notes that a command goes out with the session, or that its reply was read.
+    pub(super) fn set_in_flight(&mut self, in_flight: bool) {
+        self.in_flight = in_flight;
+    }
 }
 
 impl Drop for ImplicitSession {
     fn drop(&mut self) {
-        if let Some(session) = self.session.take() {
+        if let Some(mut session) = self.session.take() {
+            if self.in_flight {
+                // The server may still be at work in it, so nobody else must get it.
+                session.mark_dirty();
+            }
             self.executor.put_back_session(session);
         }
     }
