@@ -264,7 +264,8 @@ impl Drop for Inner {
     }
 }
 
-fn settings(options: &ClientOptions) -> Result<Settings> {
+/// The options as the layers below the client use them.
+pub(crate) fn settings(options: &ClientOptions) -> Result<Settings> {
     let tls = match &options.tls {
         Some(Tls::Enabled(options)) => Some(tls::Config::new(options)?),
         Some(Tls::Disabled) | None => None,

@@ -1,6 +1,7 @@
 //! The spec suites: which one a file belongs to, and who expands it into cases.
 
 mod bson_corpus;
+mod cmap;
 mod recognise;
 mod sdam;
 mod selection;
@@ -72,7 +73,7 @@ fn runner(suite: Suite) -> Runner {
         Suite::ServerSelection | Suite::InWindow | Suite::Rtt | Suite::MaxStaleness => {
             Runner::Runs(selection::cases)
         }
-        Suite::Cmap => Runner::Missing,
+        Suite::Cmap => Runner::Runs(cmap::cases),
         Suite::BsonCorpus => Runner::Runs(bson_corpus::cases),
         Suite::BsonBinaryVector => {
             Runner::NotYet("the binary vector runner is not part of this release")
