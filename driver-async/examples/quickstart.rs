@@ -6,6 +6,7 @@
 //!
 //! Starts a server by itself, or uses the one that `MONGODB_URI` names. With `--replica-set` it
 //! starts three members, has the primary step down, and shows that writes go on.
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::{
     error::Error,

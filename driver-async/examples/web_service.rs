@@ -9,6 +9,7 @@
 //!
 //! Listens on `LISTEN` (127.0.0.1:8080 by default). Starts a server by itself, or uses the one
 //! that `MONGODB_URI` names. Ctrl-C ends it: requests under way are answered first.
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 #[path = "web_service/service.rs"]
 mod service;

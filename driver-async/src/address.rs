@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::error::{Error, Result};
 
 /// The port of a server whose address names none.
-pub const DEFAULT_PORT: u16 = 27017;
+pub(crate) const DEFAULT_PORT: u16 = 27017;
 
 /// The address of one server: a host and port, or the path of a Unix domain socket.
 ///

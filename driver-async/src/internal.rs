@@ -5,7 +5,10 @@ pub use crate::proto::{hello, selection, topology};
 /// One server's connections, for the suite of the pool specification.
 pub mod pool {
     use crate::{
-        address::ServerAddress, client, error::Result, options::ClientOptions, topology::Connector,
+        address::ServerAddress,
+        error::Result,
+        options::ClientOptions,
+        topology::{Connector, Settings},
     };
 
     pub use crate::pool::{
@@ -18,7 +21,7 @@ pub mod pool {
     /// # Errors
     /// The options cannot be used.
     pub fn connector(address: ServerAddress, options: &ClientOptions) -> Result<impl Connect> {
-        let settings = client::settings(options)?;
+        let settings = Settings::new(options)?;
         Ok(Connector::detached(address, settings))
     }
 }

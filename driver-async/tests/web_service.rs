@@ -87,8 +87,8 @@ async fn life_of_a_note(browser: &mut Browser, number: usize) {
         .request("POST", "/notes", &format!(r#"{{"text":"note {number}"}}"#))
         .await;
     assert_eq!(status, 201, "{body}");
-    let note: serde_json::Value = serde_json::from_str(&body).unwrap();
-    let path = format!("/notes/{}", note["id"].as_str().unwrap());
+    let note: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    let path = format!("/notes/{}", note["id"].as_str().expect("an id"));
     let (status, body) = browser.request("GET", &path, "").await;
     assert_eq!(status, 200, "{body}");
     assert!(body.contains(&format!("note {number}")), "{body}");
@@ -112,12 +112,14 @@ fn connections(deployment: &Deployment) -> usize {
         doc! { "$match": { "appName": APP_NAME } },
     ];
     let command = doc! { "aggregate": 1, "pipeline": pipeline.to_vec(), "cursor": {} };
-    let reply = deployment.run_admin_command(0, &command).unwrap();
+    let reply = deployment
+        .run_admin_command(0, &command)
+        .expect("the server tells its connections");
     let batch = reply
         .get_document("cursor")
         .and_then(|cursor| cursor.get_array("firstBatch"));
     let mut connections: Vec<_> = batch
-        .unwrap()
+        .expect("a batch")
         .iter()
         .filter_map(Bson::as_document)
         .filter_map(|op: &Document| op.get_str("client").ok().map(str::to_owned))
@@ -135,7 +137,11 @@ struct Browser {
 impl Browser {
     async fn connect(address: std::net::SocketAddr) -> Self {
         Self {
-            stream: BufReader::new(TcpStream::connect(address).await.unwrap()),
+            stream: BufReader::new(
+                TcpStream::connect(address)
+                    .await
+                    .expect("the service listens"),
+            ),
         }
     }
 
@@ -145,28 +151,40 @@ impl Browser {
              content-length: {}\r\n\r\n{body}",
             body.len()
         );
-        self.stream.write_all(request.as_bytes()).await.unwrap();
+        self.stream
+            .write_all(request.as_bytes())
+            .await
+            .expect("the service answers");
         let mut line = String::new();
-        self.stream.read_line(&mut line).await.unwrap();
+        self.stream
+            .read_line(&mut line)
+            .await
+            .expect("the service answers");
         let status = line
             .split(' ')
             .nth(1)
             .and_then(|status| status.parse().ok())
-            .unwrap();
+            .expect("the service answers in HTTP");
         let mut length = 0;
         loop {
             line.clear();
-            self.stream.read_line(&mut line).await.unwrap();
+            self.stream
+                .read_line(&mut line)
+                .await
+                .expect("the service answers");
             let header = line.trim_end().to_ascii_lowercase();
             if header.is_empty() {
                 break;
             }
             if let Some(value) = header.strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
+                length = value.trim().parse().expect("a length");
             }
         }
         let mut body = vec![0; length];
-        self.stream.read_exact(&mut body).await.unwrap();
-        (status, String::from_utf8(body).unwrap())
+        self.stream
+            .read_exact(&mut body)
+            .await
+            .expect("the service answers");
+        (status, String::from_utf8(body).expect("text"))
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! With no FILE it makes a small data set of its own; `-` reads standard input. Starts a server
 //! by itself, or uses the one that `MONGODB_URI` names.
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::{
     error::Error,

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use super::{
-    ImplicitSession,
+    Executor, ImplicitSession,
     decorate::{Parts, decorate},
     monitoring::Monitored,
 };
 use crate::{
     address::ServerAddress,
-    client::Client,
     conn::{Connection, ServerFacts},
     deadline::{Cause, Deadline},
     error::{Error, Result},
@@ -25,13 +24,11 @@ use crate::{
 
 /// One operation on its way, through all its attempts.
 pub(super) struct Call<'a, O> {
-    pub(super) client: &'a Client,
+    pub(super) executor: &'a Executor,
     pub(super) operation: &'a mut O,
     pub(super) session: Option<ImplicitSession>,
     /// How the operation may be tried again, as far as the options and the last server allow.
     pub(super) retryability: Retryability,
-    /// The server of the last attempt.
-    pub(super) address: Option<ServerAddress>,
     /// The same for every attempt of a retryable write, so that the server does it once.
     transaction_number: Option<i64>,
 }
@@ -56,22 +53,21 @@ impl Failure {
 
 impl<'a, O: Operation> Call<'a, O> {
     pub(super) fn new(
-        client: &'a Client,
+        executor: &'a Executor,
         operation: &'a mut O,
         session: Option<ImplicitSession>,
     ) -> Self {
-        let settings = client.settings();
+        let settings = executor.settings();
         let retryability = match operation.retryability() {
             Retryability::Read if settings.retry_reads => Retryability::Read,
             Retryability::Write if settings.retry_writes => Retryability::Write,
             _ => Retryability::None,
         };
         Self {
-            client,
+            executor,
             operation,
             session,
             retryability,
-            address: None,
             transaction_number: None,
         }
     }
@@ -97,7 +93,7 @@ impl<'a, O: Operation> Call<'a, O> {
     fn begin(&mut self, facts: &ServerFacts) {
         let has_sessions = facts.has_sessions || facts.server_type == ServerType::LoadBalancer;
         if self.is_acknowledged() && has_sessions && self.session.is_none() {
-            self.session = Some(ImplicitSession::start(self.client));
+            self.session = Some(ImplicitSession::start(self.executor));
         }
         let retries_writes =
             has_sessions && facts.server_type != ServerType::Standalone && self.is_acknowledged();
@@ -119,7 +115,7 @@ impl<'a, O: Operation> Call<'a, O> {
         let target = target(facts, server.address());
         let request_id = self.prepare(connection, &target, facts)?;
         let deadline =
-            Deadline::after_optional(self.client.settings().socket_timeout, Cause::Socket);
+            Deadline::after_optional(self.executor.settings().socket_timeout, Cause::Socket);
         let monitored = Monitored::start(self, connection, request_id);
         let trailing = self
             .operation
@@ -136,7 +132,7 @@ impl<'a, O: Operation> Call<'a, O> {
         let outcome = until_interrupted(&interrupt, exchange).await;
         let outcome = outcome.unwrap_or_else(|| Err(Interrupt::error(server.address())));
         let outcome = outcome.and_then(|reply| {
-            self.client.advance_cluster_time(reply.document());
+            self.executor.advance_cluster_time(reply.document());
             match error_rules::command_error(reply.document()) {
                 None => Ok(reply),
                 Some(error) => Err(error.with_address(server.address())),
@@ -168,7 +164,7 @@ impl<'a, O: Operation> Call<'a, O> {
         };
         let session = self.session.as_mut().and_then(ImplicitSession::used);
         let session_id = session.map(|session| *session.id());
-        let cluster_time = self.client.cluster_time();
+        let cluster_time = self.executor.cluster_time();
         let parts = Parts {
             session_id: session_id.filter(|_| acknowledged),
             transaction_number: self.transaction_number,
@@ -178,11 +174,11 @@ impl<'a, O: Operation> Call<'a, O> {
             facts,
         };
         let operation = &mut *self.operation;
-        let client = self.client;
+        let executor = self.executor;
         connection.prepare(flags, |message| {
             let mut body = message.body();
             operation.write(&mut body, target)?;
-            decorate(client, operation, &mut body, &parts)?;
+            decorate(executor, operation, &mut body, &parts)?;
             body.end()?;
             match operation.sequence() {
                 Some(sequence) => message.sequence(sequence.identifier, sequence.documents.len()),
@@ -199,13 +195,13 @@ impl<'a, O: Operation> Call<'a, O> {
         error: &Error,
         facts: &ServerFacts,
     ) {
-        if error.is_network() {
-            if let Some(session) = self.session.as_mut().and_then(ImplicitSession::used) {
-                session.mark_dirty();
-            }
+        if error.is_network()
+            && let Some(session) = self.session.as_mut().and_then(ImplicitSession::used)
+        {
+            session.mark_dirty();
         }
         if error.is_network() || error.state_change().is_some() {
-            self.client.topology().report_operation_error(
+            self.executor.topology().report_operation_error(
                 server,
                 error,
                 connection.generation(),
@@ -215,16 +211,15 @@ impl<'a, O: Operation> Call<'a, O> {
     }
 
     /// The failure of an attempt; `facts` of the connection when there was one.
-    fn failure(&mut self, server: &Selected, error: Error, facts: Option<&ServerFacts>) -> Failure {
+    fn failure(&self, server: &Selected, error: Error, facts: Option<&ServerFacts>) -> Failure {
         let mut error = error.with_address(server.address());
         if self.retryability == Retryability::Write {
             retry::label_write_error(&mut error, facts.map(|facts| facts.max_wire_version));
         }
-        self.address = Some(server.address().clone());
         Failure {
             error,
             reached_server: facts.is_some(),
-            address: self.address.clone(),
+            address: Some(server.address().clone()),
         }
     }
 

@@ -2,18 +2,19 @@
 
 mod attempt;
 mod decorate;
+mod executor;
 mod monitoring;
 mod session;
 
 use std::time::Duration;
 
+pub(crate) use executor::Executor;
 pub(crate) use session::ImplicitSession;
 
 use attempt::{Call, Failure};
 
 use crate::{
     address::ServerAddress,
-    client::Client,
     deadline::{Cause, Deadline},
     error::Result,
     operation::{Operation, Selection},
@@ -38,8 +39,12 @@ pub(crate) struct Origin {
 /// # Errors
 /// The operation's own, and those of selection, connection and network. Reads and writes that may
 /// be tried again were, once.
-pub(crate) async fn execute<O: Operation>(client: &Client, operation: &mut O) -> Result<O::Output> {
-    run(&mut Call::new(client, operation, None)).await
+pub(crate) async fn execute<O: Operation>(
+    executor: &Executor,
+    operation: &mut O,
+) -> Result<O::Output> {
+    let (output, _server) = run(&mut Call::new(executor, operation, None)).await?;
+    Ok(output)
 }
 
 /// Runs an operation that opens a cursor; also gives what the cursor needs to go on.
@@ -47,19 +52,18 @@ pub(crate) async fn execute<O: Operation>(client: &Client, operation: &mut O) ->
 /// # Errors
 /// As [`execute`].
 pub(crate) async fn execute_cursor<O: Operation>(
-    client: &Client,
+    executor: &Executor,
     operation: &mut O,
 ) -> Result<(O::Output, Origin)> {
-    let mut call = Call::new(client, operation, None);
-    let output = run(&mut call).await?;
-    let address = call.address.clone().unwrap_or_default();
-    Ok((
-        output,
-        Origin {
-            address,
-            session: call.session.take(),
-        },
-    ))
+    let mut call = Call::new(executor, operation, None);
+    let (output, server) = run(&mut call).await?;
+    // A refusal that stands for an empty cursor has no server, and nothing more to ask of one.
+    let address = server.map(|server| server.address().clone());
+    let origin = Origin {
+        address: address.unwrap_or_default(),
+        session: call.session.take(),
+    };
+    Ok((output, origin))
 }
 
 /// Runs an operation of a cursor in the cursor's session, which is left in its place.
@@ -67,14 +71,14 @@ pub(crate) async fn execute_cursor<O: Operation>(
 /// # Errors
 /// As [`execute`].
 pub(crate) async fn execute_in_session<O: Operation>(
-    client: &Client,
+    executor: &Executor,
     operation: &mut O,
     session: &mut Option<ImplicitSession>,
 ) -> Result<O::Output> {
-    let mut call = Call::new(client, operation, session.take());
+    let mut call = Call::new(executor, operation, session.take());
     let outcome = run(&mut call).await;
     *session = call.session.take();
-    outcome
+    outcome.map(|(output, _server)| output)
 }
 
 /// Runs an operation only if a server can be found at once.
@@ -82,48 +86,52 @@ pub(crate) async fn execute_in_session<O: Operation>(
 /// # Errors
 /// As [`execute`], and a server-selection error without waiting.
 pub(crate) async fn execute_if_selectable<O: Operation>(
-    client: &Client,
+    executor: &Executor,
     operation: &mut O,
 ) -> Result<O::Output> {
     let deadline = Deadline::after(Duration::ZERO, Cause::ServerSelection);
-    run_until(&mut Call::new(client, operation, None), &deadline).await
+    let mut call = Call::new(executor, operation, None);
+    let (output, _server) = run_until(&mut call, &deadline).await?;
+    Ok(output)
 }
 
-async fn run<O: Operation>(call: &mut Call<'_, O>) -> Result<O::Output> {
-    let _in_progress = call.client.begin_operation()?;
-    let limit = call.client.settings().server_selection_timeout;
+async fn run<O: Operation>(call: &mut Call<'_, O>) -> Result<(O::Output, Option<Selected>)> {
+    let _in_progress = call.executor.begin_operation()?;
+    let limit = call.executor.settings().server_selection_timeout;
     let deadline = Deadline::after(limit, Cause::ServerSelection);
     run_until(call, &deadline).await
 }
 
-/// The one retry loop.
-async fn run_until<O: Operation>(call: &mut Call<'_, O>, deadline: &Deadline) -> Result<O::Output> {
+/// The one retry loop. Gives the output and the server that it came from, if it came from one.
+async fn run_until<O: Operation>(
+    call: &mut Call<'_, O>,
+    deadline: &Deadline,
+) -> Result<(O::Output, Option<Selected>)> {
     let mut first: Option<Failure> = None;
     loop {
-        let outcome = match select(call, first.as_ref(), deadline).await {
-            Ok(server) => call.attempt(&server).await,
-            Err(error) => Err(Failure::before_reaching_a_server(error)),
-        };
-        let failure = match outcome {
-            Ok(output) => return Ok(output),
-            Err(failure) => failure,
+        let failure = match select(call, first.as_ref(), deadline).await {
+            Ok(server) => match call.attempt(&server).await {
+                Ok(output) => return Ok((output, Some(server))),
+                Err(failure) => failure,
+            },
+            Err(error) => Failure::before_reaching_a_server(error),
         };
         let earlier = u32::from(first.is_some());
         let attempt = Attempt {
             retryability: call.retryability,
             earlier,
         };
-        match (first.take(), retry::decide(&failure.error, &attempt)) {
-            (None, Decision::Retry) => first = Some(failure),
-            (None, Decision::GiveUp) => return call.operation.refused(failure.error),
-            (Some(first), _) => {
-                return Err(retry::final_error(
-                    first.error,
-                    failure.error,
-                    failure.reached_server,
-                ));
+        let error = match (first.take(), retry::decide(&failure.error, &attempt)) {
+            (None, Decision::Retry) => {
+                first = Some(failure);
+                continue;
             }
-        }
+            (None, Decision::GiveUp) => failure.error,
+            (Some(first), _) => {
+                retry::final_error(first.error, failure.error, failure.reached_server)
+            }
+        };
+        return Ok((call.operation.refused(error)?, None));
     }
 }
 
@@ -132,7 +140,7 @@ async fn select<O: Operation>(
     failed: Option<&Failure>,
     deadline: &Deadline,
 ) -> Result<Selected> {
-    let topology = call.client.topology();
+    let topology = call.executor.topology();
     let selection = call.operation.selection();
     let wanted = match selection {
         Selection::Pinned(address) => return topology.select_pinned(address),

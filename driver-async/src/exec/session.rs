@@ -1,6 +1,6 @@
 //! Sessions that the driver starts for operations on its own.
 
-use crate::{client::Client, clock, proto::session_pool::ServerSession};
+use crate::{clock, exec::Executor, proto::session_pool::ServerSession};
 
 /// A session that the driver started for one operation and its cursor.
 ///
@@ -8,17 +8,17 @@ use crate::{client::Client, clock, proto::session_pool::ServerSession};
 /// back to the pool when dropped.
 #[derive(Debug)]
 pub(crate) struct ImplicitSession {
-    client: Client,
+    executor: Executor,
     /// `None` only while being dropped.
     session: Option<ServerSession>,
 }
 
 impl ImplicitSession {
     /// A session from the client's pool, or a new one.
-    pub(super) fn start(client: &Client) -> Self {
+    pub(super) fn start(executor: &Executor) -> Self {
         Self {
-            client: client.clone(),
-            session: Some(client.take_session()),
+            executor: executor.clone(),
+            session: Some(executor.take_session()),
         }
     }
 
@@ -33,7 +33,7 @@ impl ImplicitSession {
 impl Drop for ImplicitSession {
     fn drop(&mut self) {
         if let Some(session) = self.session.take() {
-            self.client.put_back_session(session);
+            self.executor.put_back_session(session);
         }
     }
 }

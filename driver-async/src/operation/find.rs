@@ -38,7 +38,7 @@ impl<'a> Find<'a> {
             .is_some_and(|kind| kind != CursorType::NonTailable)
     }
 
-    fn awaits_data(&self) -> bool {
+    fn waits_for_data(&self) -> bool {
         self.options.cursor_type == Some(CursorType::TailableAwait)
     }
 
@@ -51,10 +51,10 @@ impl<'a> Find<'a> {
             command.optional_number("limit", Some(amount))?;
         }
         let batch_size = match options.batch_size.map(u64::from) {
+            // A single batch is as long as the limit; the server must be told if that is long.
+            _ if limit < 0 => Some(amount).filter(|amount| *amount > DEFAULT_FIRST_BATCH),
             // A batch of just the limit would leave the server with an open cursor.
             Some(size) if limit > 0 && size == amount => Some(size + 1),
-            // A single batch is cut at the server's default unless it is told the amount.
-            None if limit < 0 && amount > DEFAULT_FIRST_BATCH => Some(amount),
             size => size,
         };
         command.optional_number("batchSize", batch_size)?;
@@ -70,7 +70,7 @@ impl<'a> Find<'a> {
         CursorSettings {
             batch_size: options.batch_size,
             limit: limit.filter(|limit| *limit > 0),
-            max_await_time: options.max_await_time.filter(|_| self.awaits_data()),
+            max_await_time: options.max_await_time.filter(|_| self.waits_for_data()),
             comment: options.comment.clone(),
         }
     }
@@ -118,7 +118,7 @@ impl Operation for Find<'_> {
         if self.is_tailable() {
             command.append_bool("tailable", true)?;
         }
-        if self.awaits_data() {
+        if self.waits_for_data() {
             command.append_bool("awaitData", true)?;
         }
         command.optional_bool("noCursorTimeout", options.no_cursor_timeout)?;
@@ -210,21 +210,17 @@ mod tests {
             (Some(5), Some(5), doc! { "limit": 5, "batchSize": 6 }),
             (Some(5), Some(6), doc! { "limit": 5, "batchSize": 6 }),
             (Some(-5), None, doc! { "limit": 5, "singleBatch": true }),
-            (
-                Some(-5),
-                Some(5),
-                doc! { "limit": 5, "batchSize": 5, "singleBatch": true },
-            ),
+            (Some(-5), Some(5), doc! { "limit": 5, "singleBatch": true }),
             (
                 Some(-102),
-                None,
+                Some(2),
                 doc! { "limit": 102, "batchSize": 102, "singleBatch": true },
             ),
             (Some(1 << 40), None, doc! { "limit": 1_i64 << 40 }),
             (
                 Some(i64::MIN),
                 Some(1),
-                doc! { "limit": i64::MAX, "batchSize": 1, "singleBatch": true },
+                doc! { "limit": i64::MAX, "batchSize": i64::MAX, "singleBatch": true },
             ),
         ] {
             let options = FindOptions::builder().limit(limit).batch_size(batch_size);

@@ -201,19 +201,19 @@ const WIRE_4_4: i32 = 9;
 const NAMESPACE_NOT_FOUND: i32 = 26;
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use bson::Document;
 
     use super::*;
     use crate::proto::wire::{DEFAULT_MAX_MESSAGE_SIZE, Header, MessageFlags, MessageWriter};
 
-    pub(crate) static ADDRESS: ServerAddress = ServerAddress::Tcp {
+    pub(super) static ADDRESS: ServerAddress = ServerAddress::Tcp {
         host: String::new(),
         port: None,
     };
 
     /// A server of version 6.0.
-    pub(crate) fn target() -> Target<'static> {
+    pub(super) fn target() -> Target<'static> {
         Target {
             address: &ADDRESS,
             max_wire_version: 17,
@@ -223,7 +223,7 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn scope() -> Scope<'static> {
+    pub(super) fn scope() -> Scope<'static> {
         Scope {
             database: "d",
             collection: "c",
@@ -232,7 +232,7 @@ pub(crate) mod tests {
     }
 
     /// The command as `operation` writes it for `target`.
-    pub(crate) fn written_for(
+    pub(super) fn written_for(
         operation: &mut impl Operation,
         target: &Target<'_>,
     ) -> Result<Document> {
@@ -246,12 +246,12 @@ pub(crate) mod tests {
         Ok(command)
     }
 
-    pub(crate) fn written(operation: &mut impl Operation) -> Document {
+    pub(super) fn written(operation: &mut impl Operation) -> Document {
         written_for(operation, &target()).expect("the command can be written")
     }
 
     /// The reply that a server would send as `document`.
-    pub(crate) fn received(document: &Document) -> Reply {
+    pub(super) fn received(document: &Document) -> Reply {
         let mut buffer = Vec::new();
         let mut message = MessageWriter::begin(&mut buffer, MessageFlags::NONE);
         let mut body = message.body();
@@ -268,7 +268,7 @@ pub(crate) mod tests {
         Reply::parse(buffer.into(), &header).expect("a reply is valid")
     }
 
-    pub(crate) fn replied<O: Operation>(
+    pub(super) fn replied<O: Operation>(
         operation: &mut O,
         document: &Document,
     ) -> Result<O::Output> {

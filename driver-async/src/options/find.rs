@@ -30,7 +30,7 @@ pub struct FindOptions {
     /// Which index the server should use.
     pub hint: Option<Hint>,
     /// How many documents are returned at most; 0 means all. A negative number means its
-    /// absolute value, in a single batch.
+    /// absolute value, in a single batch whatever the batch size is.
     pub limit: Option<i64>,
     /// The upper bound, exclusive, of the keys of the index that `hint` names.
     pub max: Option<Document>,

@@ -27,9 +27,9 @@ use crate::{
 };
 use inner::Inner;
 
+pub(crate) use crate::error::Result;
 pub use crate::{
     deadline::Deadline,
-    error::Result,
     proto::pool_state::{ClearCause, Generation, Interrupt, PoolCounts},
 };
 pub(crate) use check_out::until_interrupted;

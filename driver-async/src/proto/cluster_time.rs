@@ -4,7 +4,7 @@ use bson::{RawDocument, RawDocumentBuf, Timestamp};
 
 /// The newest `$clusterTime` seen, as the driver sessions specification has it gossiped.
 #[derive(Clone, Debug, Default)]
-pub struct ClusterTime {
+pub(crate) struct ClusterTime {
     newest: Option<(Timestamp, RawDocumentBuf)>,
 }
 
@@ -12,7 +12,7 @@ impl ClusterTime {
     /// Takes over a `$clusterTime` document if it is newer; says whether it was.
     ///
     /// A document without a timestamp is ignored: a wrong clock must not stop an operation.
-    pub fn advance(&mut self, document: &RawDocument) -> bool {
+    pub(crate) fn advance(&mut self, document: &RawDocument) -> bool {
         match document.get_timestamp("clusterTime") {
             Ok(time) if self.is_behind(document) => {
                 self.newest = Some((time, document.to_owned()));
@@ -23,14 +23,14 @@ impl ClusterTime {
     }
 
     /// Whether a `$clusterTime` document is newer than the newest so far.
-    pub fn is_behind(&self, document: &RawDocument) -> bool {
+    pub(crate) fn is_behind(&self, document: &RawDocument) -> bool {
         let newest = self.newest.as_ref().map(|(time, _)| *time);
         let time = document.get_timestamp("clusterTime");
         time.is_ok_and(|time| newest.is_none_or(|newest| newest < time))
     }
 
     /// The newest document, to be sent as `$clusterTime`.
-    pub fn document(&self) -> Option<&RawDocument> {
+    pub(crate) fn document(&self) -> Option<&RawDocument> {
         self.newest.as_ref().map(|(_, document)| &**document)
     }
 }

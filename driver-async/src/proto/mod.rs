@@ -1,13 +1,13 @@
 //! What the driver decides: pure code that never waits and never reads a clock.
 
-pub mod auth;
-pub mod bulk_split;
-pub mod cluster_time;
-pub mod cursor;
+pub(crate) mod auth;
+pub(crate) mod bulk_split;
+pub(crate) mod cluster_time;
+pub(crate) mod cursor;
 pub mod hello;
-pub mod pool_state;
-pub mod retry;
+pub(crate) mod pool_state;
+pub(crate) mod retry;
 pub mod selection;
-pub mod session_pool;
+pub(crate) mod session_pool;
 pub mod topology;
-pub mod wire;
+pub(crate) mod wire;

@@ -12,7 +12,7 @@ const LABELS_ERRORS: i32 = 9;
 
 /// What an operation was doing when its attempt failed.
 #[derive(Clone, Copy, Debug)]
-pub struct Attempt {
+pub(crate) struct Attempt {
     /// How the operation may be tried again, given the client's options and the server.
     pub retryability: Retryability,
     /// How many attempts were made before this one.
@@ -21,7 +21,7 @@ pub struct Attempt {
 
 /// What to do after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// Try once more.
     Retry,
     /// Report the error.
@@ -30,7 +30,7 @@ pub enum Decision {
 
 /// Decides whether a failed attempt is tried again: reads and writes once, on errors that a
 /// further attempt can get past.
-pub fn decide(error: &Error, attempt: &Attempt) -> Decision {
+pub(crate) fn decide(error: &Error, attempt: &Attempt) -> Decision {
     let can_get_past = match attempt.retryability {
         Retryability::Read => is_retryable_read_error(error),
         Retryability::Write => error.contains_label(RETRYABLE_WRITE_ERROR),
@@ -45,7 +45,7 @@ pub fn decide(error: &Error, attempt: &Attempt) -> Decision {
 
 /// Gives an error of a retryable write the label by which it may be tried again, where the server
 /// is too old to do so, or never got to.
-pub fn label_write_error(error: &mut Error, max_wire_version: Option<i32>) {
+pub(crate) fn label_write_error(error: &mut Error, max_wire_version: Option<i32>) {
     let server_labels = max_wire_version.is_some_and(|version| version >= LABELS_ERRORS);
     if error.is_network() || (!server_labels && error.has_retryable_write_code()) {
         error.add_label(RETRYABLE_WRITE_ERROR);
@@ -54,7 +54,7 @@ pub fn label_write_error(error: &mut Error, max_wire_version: Option<i32>) {
 
 /// The error to report when the first attempt and a later one failed: the later one's, unless it
 /// says that it changed nothing or never reached a server.
-pub fn final_error(first: Error, last: Error, last_reached_server: bool) -> Error {
+pub(crate) fn final_error(first: Error, last: Error, last_reached_server: bool) -> Error {
     if !last_reached_server || last.contains_label(NO_WRITES_PERFORMED) {
         first
     } else {

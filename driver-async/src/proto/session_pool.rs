@@ -7,7 +7,7 @@ const MARGIN: Duration = Duration::from_secs(60);
 
 /// A session as the server knows it, by its id.
 #[derive(Debug)]
-pub struct ServerSession {
+pub(crate) struct ServerSession {
     id: [u8; 16],
     last_use: Instant,
     transaction_number: i64,
@@ -16,7 +16,7 @@ pub struct ServerSession {
 
 impl ServerSession {
     /// A new session with a random id, which needs no word with the server.
-    pub fn new(id: [u8; 16], now: Instant) -> Self {
+    pub(crate) fn new(id: [u8; 16], now: Instant) -> Self {
         Self {
             id,
             last_use: now,
@@ -26,23 +26,23 @@ impl ServerSession {
     }
 
     /// The id, the bytes of a version 4 UUID.
-    pub fn id(&self) -> &[u8; 16] {
+    pub(crate) fn id(&self) -> &[u8; 16] {
         &self.id
     }
 
     /// Notes that the session goes out with a command.
-    pub fn touch(&mut self, now: Instant) {
+    pub(crate) fn touch(&mut self, now: Instant) {
         self.last_use = now;
     }
 
     /// Counts up to the number of the next retryable write or transaction.
-    pub fn next_transaction_number(&mut self) -> i64 {
+    pub(crate) fn next_transaction_number(&mut self) -> i64 {
         self.transaction_number += 1;
         self.transaction_number
     }
 
     /// Notes that a network error left unknown what the server did with the session.
-    pub fn mark_dirty(&mut self) {
+    pub(crate) fn mark_dirty(&mut self) {
         self.dirty = true;
     }
 
@@ -57,14 +57,18 @@ impl ServerSession {
 /// Follows the driver sessions specification: the order lets unused ones age out, dirty ones and
 /// those about to expire are thrown away.
 #[derive(Debug, Default)]
-pub struct SessionPool {
+pub(crate) struct SessionPool {
     free: Vec<ServerSession>,
 }
 
 impl SessionPool {
     /// The session used last, unless all have expired. `timeout` is how long the deployment
     /// keeps unused sessions; `None` when it does not say.
-    pub fn take(&mut self, now: Instant, timeout: Option<Duration>) -> Option<ServerSession> {
+    pub(crate) fn take(
+        &mut self,
+        now: Instant,
+        timeout: Option<Duration>,
+    ) -> Option<ServerSession> {
         let session = self.free.pop()?;
         if session.expires_soon(now, timeout) {
             // The others were used even earlier.
@@ -75,7 +79,12 @@ impl SessionPool {
     }
 
     /// Takes a session back, unless it is dirty or expires soon.
-    pub fn put_back(&mut self, session: ServerSession, now: Instant, timeout: Option<Duration>) {
+    pub(crate) fn put_back(
+        &mut self,
+        session: ServerSession,
+        now: Instant,
+        timeout: Option<Duration>,
+    ) {
         let expired = self
             .free
             .iter()
@@ -88,7 +97,7 @@ impl SessionPool {
     }
 
     /// The ids of all free sessions, which are then forgotten; for `endSessions`.
-    pub fn drain(&mut self) -> Vec<[u8; 16]> {
+    pub(crate) fn drain(&mut self) -> Vec<[u8; 16]> {
         self.free.drain(..).map(|session| session.id).collect()
     }
 }

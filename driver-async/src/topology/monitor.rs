@@ -78,7 +78,7 @@ enum Next {
 }
 
 enum Outcome {
-    Replied(HelloReply, Reply),
+    Replied(Box<(HelloReply, Reply)>),
     Failed(Error),
     /// An operation found the server dead while this check waited for it.
     Cancelled,
@@ -102,13 +102,13 @@ impl Monitor {
             biased;
             () = server.control.check_cancelled.notified() => Outcome::Cancelled,
             outcome = self.check(awaited) => match outcome {
-                Ok((hello, reply)) => Outcome::Replied(hello, reply),
+                Ok(replied) => Outcome::Replied(Box::new(replied)),
                 Err(error) => Outcome::Failed(error),
             },
         };
         let duration = clock::now().saturating_duration_since(started);
         match outcome {
-            Outcome::Replied(hello, reply) => self.succeed(&hello, &reply, awaited, duration),
+            Outcome::Replied(replied) => self.succeed(&replied.0, &replied.1, awaited, duration),
             Outcome::Failed(error) => self.fail(error, awaited, duration),
             Outcome::Cancelled => {
                 let error = Error::internal("the check was cancelled: an operation failed first");

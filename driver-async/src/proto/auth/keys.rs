@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 /// A mechanism of the SCRAM family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ScramMechanism {
+pub(crate) enum ScramMechanism {
     /// SCRAM-SHA-1, RFC 5802.
     Sha1,
     /// SCRAM-SHA-256, RFC 7677.
@@ -20,7 +20,7 @@ pub enum ScramMechanism {
 
 impl ScramMechanism {
     /// The mechanism for a credential that names none, by what the server says of the user.
-    pub fn negotiated(supported: Option<&[String]>) -> Self {
+    pub(crate) fn negotiated(supported: Option<&[String]>) -> Self {
         match supported {
             Some(names) if names.iter().any(|name| name == Self::Sha256.as_str()) => Self::Sha256,
             _ => Self::Sha1,
@@ -28,7 +28,7 @@ impl ScramMechanism {
     }
 
     /// The mechanism's registered name.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Sha1 => "SCRAM-SHA-1",
             Self::Sha256 => "SCRAM-SHA-256",
@@ -90,7 +90,7 @@ impl ScramMechanism {
 
 /// All that SCRAM keys are derived from.
 #[derive(Clone, PartialEq, Eq)]
-pub struct KeyDerivation {
+pub(crate) struct KeyDerivation {
     pub(super) mechanism: ScramMechanism,
     pub(super) prepared_password: String,
     pub(super) salt: Vec<u8>,
@@ -99,7 +99,7 @@ pub struct KeyDerivation {
 
 impl KeyDerivation {
     /// Derives the keys. This takes milliseconds of computing and does not belong on a task.
-    pub fn derive(&self) -> ScramKeys {
+    pub(crate) fn derive(&self) -> ScramKeys {
         let Self {
             mechanism,
             prepared_password,
@@ -115,7 +115,7 @@ impl KeyDerivation {
     }
 
     /// A name for these inputs under which their keys can be kept without keeping the password.
-    pub fn fingerprint(&self) -> [u8; 32] {
+    pub(crate) fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         for part in [
             self.mechanism.as_str().as_bytes(),
@@ -141,7 +141,7 @@ impl fmt::Debug for KeyDerivation {
 }
 
 /// The keys of both sides of a SCRAM conversation.
-pub struct ScramKeys {
+pub(crate) struct ScramKeys {
     mechanism: ScramMechanism,
     client_key: Vec<u8>,
     server_key: Vec<u8>,

@@ -5,7 +5,7 @@ mod sasl;
 mod scram;
 mod x509;
 
-pub use keys::{KeyDerivation, ScramKeys, ScramMechanism};
-pub use sasl::{SaslReply, plain_payload, sasl_continue, sasl_start, scram_start};
-pub use scram::{ScramFirst, ScramStart};
-pub use x509::x509_authenticate;
+pub(crate) use keys::{KeyDerivation, ScramKeys, ScramMechanism};
+pub(crate) use sasl::{SaslReply, plain_payload, sasl_continue, sasl_start, scram_start};
+pub(crate) use scram::{ScramFirst, ScramStart};
+pub(crate) use x509::x509_authenticate;

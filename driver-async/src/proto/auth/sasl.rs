@@ -11,7 +11,11 @@ use crate::{
 ///
 /// # Errors
 /// An invalid-argument error when the payload is longer than BSON can express.
-pub fn sasl_start(command: &mut DocumentWriter<'_>, mechanism: &str, payload: &[u8]) -> Result<()> {
+pub(crate) fn sasl_start(
+    command: &mut DocumentWriter<'_>,
+    mechanism: &str,
+    payload: &[u8],
+) -> Result<()> {
     command.append_i32("saslStart", 1)?;
     command.append_str("mechanism", mechanism)?;
     append_payload(command, payload)
@@ -21,7 +25,7 @@ pub fn sasl_start(command: &mut DocumentWriter<'_>, mechanism: &str, payload: &[
 ///
 /// # Errors
 /// As [`sasl_start`].
-pub fn scram_start(
+pub(crate) fn scram_start(
     command: &mut DocumentWriter<'_>,
     mechanism: ScramMechanism,
     payload: &[u8],
@@ -34,7 +38,7 @@ pub fn scram_start(
 ///
 /// # Errors
 /// As [`sasl_start`].
-pub fn sasl_continue(
+pub(crate) fn sasl_continue(
     command: &mut DocumentWriter<'_>,
     conversation_id: i32,
     payload: &[u8],
@@ -49,7 +53,7 @@ pub fn sasl_continue(
 /// # Errors
 /// An authentication error when the name or the password contains a null character, which stands
 /// between the parts of the message.
-pub fn plain_payload(username: &str, password: &str) -> Result<Vec<u8>> {
+pub(crate) fn plain_payload(username: &str, password: &str) -> Result<Vec<u8>> {
     if username.contains('\0') || password.contains('\0') {
         return Err(Error::authentication(
             "the mechanism PLAIN allows no null character in a user name or password",
@@ -59,7 +63,7 @@ pub fn plain_payload(username: &str, password: &str) -> Result<Vec<u8>> {
 }
 
 /// What the server says to a SASL command.
-pub struct SaslReply<'a> {
+pub(crate) struct SaslReply<'a> {
     /// The server's number for the conversation.
     pub conversation_id: i32,
     /// Whether the server considers the conversation finished.
@@ -73,7 +77,7 @@ impl<'a> SaslReply<'a> {
     ///
     /// # Errors
     /// An authentication error that names the field which is missing or has the wrong type.
-    pub fn parse(reply: &'a RawDocument) -> Result<Self> {
+    pub(crate) fn parse(reply: &'a RawDocument) -> Result<Self> {
         let value = |name| reply.get(name).ok().flatten();
         let conversation_id = value("conversationId").and_then(|value| {
             value

@@ -21,14 +21,14 @@ const MAX_ITERATIONS: u32 = 10_000_000;
 const GS2_HEADER: &str = "n,,";
 
 /// A conversation that has not begun.
-pub struct ScramStart {
+pub(crate) struct ScramStart {
     mechanism: ScramMechanism,
     username: String,
     prepared_password: String,
 }
 
 /// A conversation that awaits the server's salt.
-pub struct ScramFirst {
+pub(crate) struct ScramFirst {
     mechanism: ScramMechanism,
     prepared_password: String,
     nonce: String,
@@ -36,14 +36,14 @@ pub struct ScramFirst {
 }
 
 /// A conversation that has the server's salt and needs keys.
-pub struct ScramChallenge {
+pub(crate) struct ScramChallenge {
     derivation: KeyDerivation,
     nonce: String,
     auth_message_start: String,
 }
 
 /// A conversation that awaits the server's signature.
-pub struct ScramFinal {
+pub(crate) struct ScramFinal {
     server_signature: Vec<u8>,
 }
 
@@ -52,7 +52,7 @@ impl ScramStart {
     ///
     /// # Errors
     /// An authentication error when the password contains what its preparation prohibits.
-    pub fn new(mechanism: ScramMechanism, username: &str, password: &str) -> Result<Self> {
+    pub(crate) fn new(mechanism: ScramMechanism, username: &str, password: &str) -> Result<Self> {
         Ok(Self {
             mechanism,
             username: username.to_owned(),
@@ -61,7 +61,7 @@ impl ScramStart {
     }
 
     /// The first message. `nonce` is random printable text without commas.
-    pub fn first(self, nonce: String) -> (ScramFirst, Vec<u8>) {
+    pub(crate) fn first(self, nonce: String) -> (ScramFirst, Vec<u8>) {
         let username = self.username.replace('=', "=3D").replace(',', "=2C");
         let client_first_bare = format!("n={username},r={nonce}");
         let payload = format!("{GS2_HEADER}{client_first_bare}").into_bytes();
@@ -77,7 +77,7 @@ impl ScramStart {
 
 impl ScramFirst {
     /// The mechanism of the conversation.
-    pub fn mechanism(&self) -> ScramMechanism {
+    pub(crate) fn mechanism(&self) -> ScramMechanism {
         self.mechanism
     }
 
@@ -86,7 +86,7 @@ impl ScramFirst {
     /// # Errors
     /// An authentication error when the message is malformed, does not continue the client's
     /// nonce, or asks for fewer than 4096 iterations.
-    pub fn reply(self, server_first: &[u8]) -> Result<ScramChallenge> {
+    pub(crate) fn reply(self, server_first: &[u8]) -> Result<ScramChallenge> {
         let server_first = text(server_first)?;
         let mut attributes = server_first.split(',');
         let nonce = attribute(attributes.next(), "r=")?;
@@ -114,12 +114,12 @@ impl ScramFirst {
 
 impl ScramChallenge {
     /// What the keys are derived from; the derivation is left to the caller because it is slow.
-    pub fn derivation(&self) -> &KeyDerivation {
+    pub(crate) fn derivation(&self) -> &KeyDerivation {
         &self.derivation
     }
 
     /// The message that proves that the client knows the password.
-    pub fn prove(self, keys: &ScramKeys) -> (ScramFinal, Vec<u8>) {
+    pub(crate) fn prove(self, keys: &ScramKeys) -> (ScramFinal, Vec<u8>) {
         let binding = BASE64_STANDARD.encode(GS2_HEADER);
         let without_proof = format!("c={binding},r={}", self.nonce);
         let auth_message = format!("{},{without_proof}", self.auth_message_start);
@@ -137,7 +137,7 @@ impl ScramFinal {
     ///
     /// # Errors
     /// An authentication error when the server refuses the proof, or its signature is wrong.
-    pub fn verify(self, server_final: &[u8]) -> Result<()> {
+    pub(crate) fn verify(self, server_final: &[u8]) -> Result<()> {
         let first = text(server_final)?.split(',').next();
         if let Some(reason) = first.and_then(|attribute| attribute.strip_prefix("e=")) {
             let message = format!("the server refused the proof: {reason:?}");

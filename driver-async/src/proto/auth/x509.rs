@@ -8,7 +8,10 @@ use crate::{error::Result, proto::wire::DocumentWriter};
 ///
 /// # Errors
 /// An invalid-argument error when the user name is longer than BSON can express.
-pub fn x509_authenticate(command: &mut DocumentWriter<'_>, username: Option<&str>) -> Result<()> {
+pub(crate) fn x509_authenticate(
+    command: &mut DocumentWriter<'_>,
+    username: Option<&str>,
+) -> Result<()> {
     command.append_i32("authenticate", 1)?;
     command.append_str("mechanism", "MONGODB-X509")?;
     username.map_or(Ok(()), |username| command.append_str("user", username))

@@ -11,7 +11,7 @@ use crate::{
 /// What the shell has to do after a change, in this order.
 #[derive(Debug)]
 #[must_use = "effects that are not performed are lost"]
-pub struct Effects<T, W> {
+pub(crate) struct Effects<T, W> {
     /// Events to deliver; none when nobody listens.
     pub events: Vec<CmapEvent>,
     /// Check-outs that can go on.
@@ -38,7 +38,7 @@ impl<T, W> Default for Effects<T, W> {
 
 impl<T, W> Effects<T, W> {
     /// Appends the effects of a later change.
-    pub fn append(&mut self, later: Self) {
+    pub(crate) fn append(&mut self, later: Self) {
         self.events.extend(later.events);
         self.wake.extend(later.wake);
         self.interrupt.extend(later.interrupt);
@@ -49,7 +49,7 @@ impl<T, W> Effects<T, W> {
 
 /// An established connection and what the pool knows about it.
 #[derive(Debug)]
-pub struct Member<T> {
+pub(crate) struct Member<T> {
     /// The connection.
     pub connection: T,
     pub(super) id: u32,
@@ -60,17 +60,17 @@ pub struct Member<T> {
 
 impl<T> Member<T> {
     /// The connection's number, unique in its pool.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.id
     }
 
     /// The generation in which the connection was created.
-    pub fn generation(&self) -> Generation {
+    pub(crate) fn generation(&self) -> Generation {
         self.generation
     }
 
     /// The signal that the connection's user must stop.
-    pub fn interrupt(&self) -> &Arc<Interrupt> {
+    pub(crate) fn interrupt(&self) -> &Arc<Interrupt> {
         &self.interrupt
     }
 }
@@ -79,7 +79,7 @@ impl<T> Member<T> {
 /// comes of it.
 #[derive(Debug)]
 #[must_use = "a slot that is not given back is lost"]
-pub struct Slot {
+pub(crate) struct Slot {
     pub(super) id: u32,
     pub(super) generation: Generation,
     pub(super) interrupt: Arc<Interrupt>,
@@ -88,24 +88,24 @@ pub struct Slot {
 
 impl Slot {
     /// The number of the connection to establish.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.id
     }
 
     /// The pool's generation when the slot was given out.
-    pub fn generation(&self) -> Generation {
+    pub(crate) fn generation(&self) -> Generation {
         self.generation
     }
 
     /// The signal that the connection is not wanted any more.
-    pub fn interrupt(&self) -> &Arc<Interrupt> {
+    pub(crate) fn interrupt(&self) -> &Arc<Interrupt> {
         &self.interrupt
     }
 }
 
 /// What a check-out does next.
 #[derive(Debug)]
-pub enum Step<T> {
+pub(crate) enum Step<T> {
     /// It has its connection.
     Ready(Box<Member<T>>),
     /// It has a connection that was unused for so long that the peer may have hung up.
@@ -119,11 +119,11 @@ pub enum Step<T> {
 }
 
 /// A place in the wait queue. Lower numbers came earlier.
-pub type Ticket = u64;
+pub(crate) type Ticket = u64;
 
 /// Why a pool hands out no connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// The pool is paused, or was cleared while the check-out waited.
     Cleared,
     /// The pool is closed.
@@ -132,7 +132,7 @@ pub enum Refusal {
 
 /// Why a connection was not established.
 #[derive(Clone, Debug)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// Connecting, the handshake or the authentication failed.
     Error(Error),
     /// The pool was cleared or closed and does not want the connection.
@@ -193,7 +193,7 @@ pub struct PoolCounts {
 
 /// The limits of a pool. "No limit" is the largest number.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// The most connections.
     pub max_total: usize,
     /// The number of connections to keep.

@@ -22,9 +22,8 @@ use std::{
 
 use bson::oid::ObjectId;
 
-pub use effects::{
-    ClearCause, Effects, Failure, Limits, Member, PoolCounts, Refusal, Slot, Step, Ticket,
-};
+pub use effects::{ClearCause, PoolCounts};
+pub(crate) use effects::{Effects, Failure, Limits, Member, Refusal, Slot, Step, Ticket};
 pub use generation::Generation;
 pub use interrupt::Interrupt;
 
@@ -37,13 +36,16 @@ use events::Journal;
 use generation::Generations;
 use queue::Grant;
 
+/// A connection that was established in time, or why it was refused.
+type Admission<T> = Result<Box<Member<T>>, Refusal>;
+
 /// A connection that was unused for this long is looked at before it is handed out. Servers and
 /// firewalls that hang up do so after minutes; a look costs a system call.
 const PROBE_AFTER: Duration = Duration::from_secs(1);
 
 /// The connections of a pool of `T`, whose waiters are woken by `W`.
 #[derive(Debug)]
-pub struct PoolState<T, W> {
+pub(crate) struct PoolState<T, W> {
     journal: Journal,
     limits: Limits,
     phase: Phase,
@@ -80,7 +82,7 @@ enum Phase {
 
 impl<T, W> PoolState<T, W> {
     /// A paused pool without connections. Events are made only when somebody is `listening`.
-    pub fn new(address: ServerAddress, limits: Limits, listening: bool) -> Self {
+    pub(crate) fn new(address: ServerAddress, limits: Limits, listening: bool) -> Self {
         Self {
             journal: Journal::new(address, listening),
             limits,
@@ -101,7 +103,7 @@ impl<T, W> PoolState<T, W> {
 
     /// The pool can hand out connections from now on. Nothing happens when it could already, or
     /// when it is closed.
-    pub fn ready(&mut self) -> Effects<T, W> {
+    pub(crate) fn ready(&mut self) -> Effects<T, W> {
         let mut effects = Effects::default();
         if self.phase == Phase::Paused {
             self.phase = Phase::Ready;
@@ -116,7 +118,7 @@ impl<T, W> PoolState<T, W> {
     ///
     /// An interrupt ends the use of stale connections here and now: they count as closed, and their
     /// users, who are told, have nothing left to give back.
-    pub fn clear(&mut self, cause: ClearCause, now: Instant) -> Effects<T, W> {
+    pub(crate) fn clear(&mut self, cause: ClearCause, now: Instant) -> Effects<T, W> {
         let mut effects = Effects::default();
         if self.phase == Phase::Closed {
             return effects;
@@ -153,7 +155,7 @@ impl<T, W> PoolState<T, W> {
 
     /// Closes the pool for good: everybody who waits fails, and connections in use are closed when
     /// they come back.
-    pub fn close(&mut self) -> Effects<T, W> {
+    pub(crate) fn close(&mut self) -> Effects<T, W> {
         let mut effects = Effects::default();
         if self.phase == Phase::Closed {
             return effects;
@@ -170,7 +172,7 @@ impl<T, W> PoolState<T, W> {
     }
 
     /// Takes a connection back. One that cannot be used again is closed.
-    pub fn check_in(
+    pub(crate) fn check_in(
         &mut self,
         member: Box<Member<T>>,
         is_reusable: bool,
@@ -204,14 +206,14 @@ impl<T, W> PoolState<T, W> {
     ///
     /// # Errors
     /// The pool was cleared or closed meanwhile, and the connection is closed.
-    pub fn established(
+    pub(crate) fn established(
         &mut self,
         slot: Slot,
         connection: T,
         service_id: Option<ObjectId>,
         started: Instant,
         now: Instant,
-    ) -> (Result<Box<Member<T>>, Refusal>, Effects<T, W>) {
+    ) -> (Admission<T>, Effects<T, W>) {
         let mut effects = Effects::default();
         let outcome = self.admit(slot, connection, service_id, now, &mut effects);
         match &outcome {
@@ -228,7 +230,7 @@ impl<T, W> PoolState<T, W> {
 
     /// Takes a new connection that nobody asked for, and gives it to the oldest waiter if one came
     /// meanwhile.
-    pub fn populated(
+    pub(crate) fn populated(
         &mut self,
         slot: Slot,
         connection: T,
@@ -245,7 +247,7 @@ impl<T, W> PoolState<T, W> {
     }
 
     /// Takes the slot of a connection that was not established.
-    pub fn not_established(
+    pub(crate) fn not_established(
         &mut self,
         slot: Slot,
         failure: &Failure,
@@ -272,7 +274,7 @@ impl<T, W> PoolState<T, W> {
     ///
     /// Nobody who waits is overtaken. The upkeep asks for one slot at a time, so that a background
     /// connection that hangs leaves the other slots to the operations.
-    pub fn populate(&mut self, now: Instant) -> (Option<Slot>, Effects<T, W>) {
+    pub(crate) fn populate(&mut self, now: Instant) -> (Option<Slot>, Effects<T, W>) {
         let mut effects = Effects::default();
         let slot = if self.lacks_connections() && self.waiting.is_empty() {
             self.open_slot(now, &mut effects)
@@ -283,7 +285,7 @@ impl<T, W> PoolState<T, W> {
     }
 
     /// Closes the idle connections that are stale or were unused for too long.
-    pub fn reap(&mut self, now: Instant) -> Effects<T, W> {
+    pub(crate) fn reap(&mut self, now: Instant) -> Effects<T, W> {
         let mut effects = Effects::default();
         for member in std::mem::take(&mut self.idle) {
             match self.perished(&member, now) {
@@ -297,25 +299,25 @@ impl<T, W> PoolState<T, W> {
 
     /// When the next idle connection will have been unused for too long; `None` without a limit.
     /// Connections that become idle after `now` cannot be earlier.
-    pub fn next_expiry(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn next_expiry(&self, now: Instant) -> Option<Instant> {
         let max_idle = self.limits.max_idle?;
         let oldest = self.idle.front().map_or(now, |member| member.idle_since);
         oldest.checked_add(max_idle)
     }
 
     /// Whether the pool is closed.
-    pub fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.phase == Phase::Closed
     }
 
     /// The current generation of the pool, or of one service behind a load balancer.
-    pub fn generation(&self, service_id: Option<ObjectId>) -> Generation {
+    pub(crate) fn generation(&self, service_id: Option<ObjectId>) -> Generation {
         let service_id = service_id.filter(|_| self.limits.load_balanced);
         self.generations.current(service_id)
     }
 
     /// How many connections there are, and what they do.
-    pub fn counts(&self) -> PoolCounts {
+    pub(crate) fn counts(&self) -> PoolCounts {
         PoolCounts {
             total: self.total(),
             idle: self.idle.len(),
@@ -326,7 +328,7 @@ impl<T, W> PoolState<T, W> {
     }
 
     /// The error for a check-out that was refused.
-    pub fn refusal_error(&self, refusal: Refusal) -> Error {
+    pub(crate) fn refusal_error(&self, refusal: Refusal) -> Error {
         let address = self.journal.address();
         let message = match (refusal, &self.cleared_by) {
             (Refusal::Closed, _) => {

@@ -18,7 +18,7 @@ pub(super) enum Grant<T> {
 
 impl<T, W> PoolState<T, W> {
     /// Begins a check-out.
-    pub fn check_out(&mut self, now: Instant) -> (Step<T>, Effects<T, W>) {
+    pub(crate) fn check_out(&mut self, now: Instant) -> (Step<T>, Effects<T, W>) {
         let mut effects = Effects::default();
         self.journal.check_out_started(&mut effects.events);
         let step = self.advance(now, now, &mut effects);
@@ -26,7 +26,7 @@ impl<T, W> PoolState<T, W> {
     }
 
     /// Continues a check-out whose connection turned out to be dead.
-    pub fn replace(
+    pub(crate) fn replace(
         &mut self,
         dead: Box<Member<T>>,
         started: Instant,
@@ -45,7 +45,7 @@ impl<T, W> PoolState<T, W> {
     }
 
     /// Hands out a connection that was probed and is alive, unless it was interrupted meanwhile.
-    pub fn accept(
+    pub(crate) fn accept(
         &mut self,
         member: Box<Member<T>>,
         started: Instant,
@@ -61,7 +61,7 @@ impl<T, W> PoolState<T, W> {
     }
 
     /// What a waiter does next; `None` when it goes on waiting, to be woken by `waker`.
-    pub fn look(
+    pub(crate) fn look(
         &mut self,
         ticket: Ticket,
         waker: W,
@@ -78,7 +78,7 @@ impl<T, W> PoolState<T, W> {
 
     /// Ends a wait for lack of time, unless something was granted at the last moment. The error
     /// is the one that the caller will see.
-    pub fn time_out(
+    pub(crate) fn time_out(
         &mut self,
         ticket: Ticket,
         error: Error,
@@ -100,7 +100,7 @@ impl<T, W> PoolState<T, W> {
     }
 
     /// Notes that a check-out failed because its connection could not be established.
-    pub fn check_out_failed(
+    pub(crate) fn check_out_failed(
         &mut self,
         error: &Error,
         started: Instant,
@@ -124,7 +124,7 @@ impl<T, W> PoolState<T, W> {
     }
 
     /// Takes back what was granted to a waiter that vanished, and its place in the queue.
-    pub fn abandon_wait(
+    pub(crate) fn abandon_wait(
         &mut self,
         ticket: Ticket,
         started: Instant,
@@ -148,7 +148,12 @@ impl<T, W> PoolState<T, W> {
     }
 
     /// Takes back the slot of a check-out that vanished while it was establishing a connection.
-    pub fn abandon_connect(&mut self, slot: Slot, started: Instant, now: Instant) -> Effects<T, W> {
+    pub(crate) fn abandon_connect(
+        &mut self,
+        slot: Slot,
+        started: Instant,
+        now: Instant,
+    ) -> Effects<T, W> {
         let mut effects = self.not_established(slot, &Failure::Dropped, now);
         self.journal.check_out_failed(
             ConnectionCheckoutFailedReason::Dropped,

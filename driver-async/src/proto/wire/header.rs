@@ -3,11 +3,11 @@
 use crate::error::{Error, Result};
 
 /// The opcode of OP_MSG, the only message this driver speaks besides its compressed form.
-pub const OP_MSG: i32 = 2013;
+pub(crate) const OP_MSG: i32 = 2013;
 
 /// The header that every message starts with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
+pub(crate) struct Header {
     /// The length of the whole message, the header included, in bytes.
     pub length: usize,
     /// The sender's number for the message.
@@ -20,14 +20,14 @@ pub struct Header {
 
 impl Header {
     /// The length of a header in bytes.
-    pub const LENGTH: usize = 16;
+    pub(crate) const LENGTH: usize = 16;
 
     /// Reads a header, refusing lengths that no message can have.
     ///
     /// # Errors
     /// An invalid-response error when the length is shorter than a header or longer than
     /// `max_message_size`.
-    pub fn parse(bytes: &[u8; Self::LENGTH], max_message_size: usize) -> Result<Self> {
+    pub(crate) fn parse(bytes: &[u8; Self::LENGTH], max_message_size: usize) -> Result<Self> {
         let [
             l0,
             l1,
@@ -69,7 +69,7 @@ impl Header {
     ///
     /// # Errors
     /// An invalid-response error. The connection must be closed: its stream is out of step.
-    pub fn expect_response_to(&self, request_id: i32) -> Result<()> {
+    pub(crate) fn expect_response_to(&self, request_id: i32) -> Result<()> {
         if self.response_to == request_id {
             return Ok(());
         }

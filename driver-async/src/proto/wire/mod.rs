@@ -13,6 +13,8 @@ mod document_writer;
 mod header;
 mod op_msg;
 
-pub use document_writer::DocumentWriter;
-pub use header::{Header, OP_MSG};
-pub use op_msg::{DEFAULT_MAX_MESSAGE_SIZE, MessageFlags, MessageWriter, Reply, prepared_body};
+pub(crate) use document_writer::DocumentWriter;
+pub(crate) use header::{Header, OP_MSG};
+pub(crate) use op_msg::{
+    DEFAULT_MAX_MESSAGE_SIZE, MessageFlags, MessageWriter, Reply, prepared_body,
+};

@@ -9,7 +9,7 @@ use super::{DocumentWriter, Header, OP_MSG, document_writer::checked};
 use crate::error::{Error, Result};
 
 /// The largest message of a server that says nothing else, in bytes.
-pub const DEFAULT_MAX_MESSAGE_SIZE: usize = 48_000_000;
+pub(crate) const DEFAULT_MAX_MESSAGE_SIZE: usize = 48_000_000;
 
 const FLAGS_LENGTH: usize = 4;
 const CHECKSUM_LENGTH: usize = 4;
@@ -18,23 +18,23 @@ const SECTION_SEQUENCE: u8 = 1;
 
 /// The flag bits of an OP_MSG.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MessageFlags(u32);
+pub(crate) struct MessageFlags(u32);
 
 impl MessageFlags {
     /// No flags.
-    pub const NONE: Self = Self(0);
+    pub(crate) const NONE: Self = Self(0);
     /// A checksum follows the last section.
-    pub const CHECKSUM_PRESENT: Self = Self(1);
+    pub(crate) const CHECKSUM_PRESENT: Self = Self(1);
     /// Another message follows without being asked for; from a client, no reply is wanted.
-    pub const MORE_TO_COME: Self = Self(1 << 1);
+    pub(crate) const MORE_TO_COME: Self = Self(1 << 1);
     /// The client is ready for several replies.
-    pub const EXHAUST_ALLOWED: Self = Self(1 << 16);
+    pub(crate) const EXHAUST_ALLOWED: Self = Self(1 << 16);
 
     /// The low half holds the bits that a receiver must understand.
     const REQUIRED: u32 = 0xFFFF;
 
     /// Whether every bit of `other` is set.
-    pub fn contains(self, other: Self) -> bool {
+    pub(crate) fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
@@ -54,7 +54,7 @@ impl MessageFlags {
 /// The parts must be written in this order: the body through [`MessageWriter::body`], at most
 /// one document sequence, [`MessageWriter::finish`].
 #[derive(Debug)]
-pub struct MessageWriter<'a> {
+pub(crate) struct MessageWriter<'a> {
     buffer: &'a mut Vec<u8>,
     /// The bytes of the sequence's documents, which follow the buffer on the wire.
     trailing: usize,
@@ -62,7 +62,7 @@ pub struct MessageWriter<'a> {
 
 impl<'a> MessageWriter<'a> {
     /// Clears the buffer and begins a message in it.
-    pub fn begin(buffer: &'a mut Vec<u8>, flags: MessageFlags) -> Self {
+    pub(crate) fn begin(buffer: &'a mut Vec<u8>, flags: MessageFlags) -> Self {
         buffer.clear();
         buffer.extend_from_slice(&[0; Header::LENGTH]);
         buffer.extend_from_slice(&flags.0.to_le_bytes());
@@ -74,7 +74,7 @@ impl<'a> MessageWriter<'a> {
     }
 
     /// Begins the command document. End it before the next part.
-    pub fn body(&mut self) -> DocumentWriter<'_> {
+    pub(crate) fn body(&mut self) -> DocumentWriter<'_> {
         DocumentWriter::begin(self.buffer)
     }
 
@@ -83,7 +83,7 @@ impl<'a> MessageWriter<'a> {
     ///
     /// # Errors
     /// An invalid-argument error when they are longer than a message can be.
-    pub fn sequence(&mut self, identifier: &str, length: usize) -> Result<()> {
+    pub(crate) fn sequence(&mut self, identifier: &str, length: usize) -> Result<()> {
         self.buffer.push(SECTION_SEQUENCE);
         let size = checked(4 + identifier.len() + 1 + length)?;
         self.buffer.extend_from_slice(&size.to_le_bytes());
@@ -97,7 +97,7 @@ impl<'a> MessageWriter<'a> {
     ///
     /// # Errors
     /// An invalid-argument error when the message is longer than the server takes.
-    pub fn finish(self, request_id: i32, max_message_size: usize) -> Result<usize> {
+    pub(crate) fn finish(self, request_id: i32, max_message_size: usize) -> Result<usize> {
         let length = self.buffer.len() + self.trailing;
         if length > max_message_size {
             return Err(Error::invalid_argument(format!(
@@ -114,7 +114,7 @@ impl<'a> MessageWriter<'a> {
 }
 
 /// The command in a message that [`MessageWriter`] wrote.
-pub fn prepared_body(message: &[u8]) -> &RawDocument {
+pub(crate) fn prepared_body(message: &[u8]) -> &RawDocument {
     let start = Header::LENGTH + FLAGS_LENGTH + 1;
     let length = read_u32(message, start)
         .ok()
@@ -128,7 +128,7 @@ pub fn prepared_body(message: &[u8]) -> &RawDocument {
 ///
 /// The buffer is shared, so a cursor can keep its batch without a copy.
 #[derive(Clone, Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     message: Bytes,
     body: usize,
     body_length: NonZeroUsize,
@@ -142,7 +142,7 @@ impl Reply {
     /// # Errors
     /// An invalid-response error when it is no OP_MSG, its sections do not fill it exactly, or
     /// it has no body.
-    pub fn parse(message: Bytes, header: &Header) -> Result<Self> {
+    pub(crate) fn parse(message: Bytes, header: &Header) -> Result<Self> {
         if header.opcode != OP_MSG {
             return Err(Error::invalid_response(format!(
                 "the message has opcode {}, not {OP_MSG} (OP_MSG)",
@@ -188,23 +188,23 @@ impl Reply {
     }
 
     /// The reply's document.
-    pub fn document(&self) -> &RawDocument {
+    pub(crate) fn document(&self) -> &RawDocument {
         self.checked_document().unwrap_or_else(|_| empty_document())
     }
 
     /// The document's bytes, sharing the received buffer.
-    pub fn document_bytes(&self) -> Bytes {
+    pub(crate) fn document_bytes(&self) -> Bytes {
         self.message
             .slice(self.body..self.body + self.body_length.get())
     }
 
     /// The server's number for this message, which an unasked-for successor answers to.
-    pub fn request_id(&self) -> i32 {
+    pub(crate) fn request_id(&self) -> i32 {
         self.request_id
     }
 
     /// Whether the server will send another message without being asked.
-    pub fn more_to_come(&self) -> bool {
+    pub(crate) fn more_to_come(&self) -> bool {
         self.flags.contains(MessageFlags::MORE_TO_COME)
     }
 
@@ -250,6 +250,7 @@ fn truncated() -> Error {
 }
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "a test may panic")]
 mod tests {
     use bson::{Document, doc, rawdoc};
 
