@@ -1,32 +1,16 @@
 //! The client: one deployment, and everything that operations on it share.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
-
-use arc_swap::ArcSwap;
-use bson::RawDocument;
-use parking_lot::Mutex;
-use tokio::sync::Notify;
+use std::sync::Arc;
 
 use crate::{
-    clock,
     concerns::Concerns,
-    conn::Handshaker,
     database::Database,
-    error::{Error, Result},
-    net::tls,
+    error::Result,
+    exec::Executor,
     options::{
-        ClientOptions, DatabaseOptions, DriverInfo, ReadConcern, SelectionCriteria, Tls,
-        WriteConcern,
+        ClientOptions, DatabaseOptions, DriverInfo, ReadConcern, SelectionCriteria, WriteConcern,
     },
-    pool::PoolOptions,
-    proto::{
-        cluster_time::ClusterTime,
-        session_pool::{ServerSession, SessionPool},
-        topology::TopologySeed,
-    },
+    proto::topology::TopologySeed,
     topology::{Settings, Topology},
 };
 
@@ -54,13 +38,9 @@ pub struct Client {
 
 #[derive(Debug)]
 struct Inner {
-    topology: Arc<Topology>,
+    executor: Executor,
     default_database: Option<String>,
     concerns: Concerns,
-    sessions: Mutex<SessionPool>,
-    cluster_time: ArcSwap<ClusterTime>,
-    operations: AtomicUsize,
-    idle: Notify,
 }
 
 impl Client {
@@ -80,20 +60,15 @@ impl Client {
     pub fn with_options(options: ClientOptions) -> Result<Self> {
         options.validate()?;
         options.log_warnings();
-        let seed = TopologySeed::from(&options);
-        let topology = Arc::new(Topology::new(settings(&options)?, seed));
+        let topology = Topology::new(Settings::new(&options)?, TopologySeed::from(&options));
         let inner = Inner {
-            topology,
+            executor: Executor::new(topology),
             default_database: options.default_database,
             concerns: Concerns {
                 selection_criteria: options.selection_criteria,
                 read_concern: options.read_concern,
                 write_concern: options.write_concern,
             },
-            sessions: Mutex::default(),
-            cluster_time: ArcSwap::default(),
-            operations: AtomicUsize::new(0),
-            idle: Notify::new(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -139,168 +114,18 @@ impl Client {
     /// # Errors
     /// An invalid-argument error for text that cannot be sent.
     pub fn append_metadata(&self, driver_info: DriverInfo) -> Result<()> {
-        self.settings().handshaker.append_metadata(&driver_info)
+        self.executor()
+            .settings()
+            .handshaker
+            .append_metadata(&driver_info)
     }
 
     pub(crate) fn concerns(&self) -> &Concerns {
         &self.inner.concerns
     }
 
-    /// Runs a future in the background, on the runtime of the first operation. Does nothing after
-    /// the client was shut down; never blocks.
-    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        if let Some(runtime) = self.inner.topology.runtime()
-            && !self.inner.topology.is_closed()
-        {
-            runtime.spawn(future);
-        }
-    }
-
-    pub(crate) fn topology(&self) -> &Arc<Topology> {
-        &self.inner.topology
-    }
-
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.inner.topology.settings
-    }
-
-    /// Counts an operation as in progress while the result exists.
-    pub(crate) fn begin_operation(&self) -> Result<InProgress<'_>> {
-        if self.inner.topology.is_closed() {
-            return Err(Error::shutdown());
-        }
-        self.inner.operations.fetch_add(1, Ordering::Relaxed);
-        Ok(InProgress(&self.inner))
-    }
-
-    /// Waits until no operation is in progress.
-    pub(crate) async fn operations_ended(&self) {
-        loop {
-            let idle = self.inner.idle.notified();
-            tokio::pin!(idle);
-            idle.as_mut().enable();
-            if self.inner.operations.load(Ordering::Acquire) == 0 {
-                return;
-            }
-            idle.await;
-        }
-    }
-
-    pub(crate) fn take_session(&self) -> ServerSession {
-        let now = clock::now();
-        let timeout = self.session_timeout();
-        let pooled = self.inner.sessions.lock().take(now, timeout);
-        pooled.unwrap_or_else(|| ServerSession::new(bson::Uuid::new().bytes(), now))
-    }
-
-    pub(crate) fn put_back_session(&self, session: ServerSession) {
-        let timeout = self.session_timeout();
-        self.inner
-            .sessions
-            .lock()
-            .put_back(session, clock::now(), timeout);
-    }
-
-    /// The ids of all free sessions, which are then forgotten.
-    pub(crate) fn drain_sessions(&self) -> Vec<[u8; 16]> {
-        self.inner.sessions.lock().drain()
-    }
-
-    fn session_timeout(&self) -> Option<std::time::Duration> {
-        self.inner
-            .topology
-            .snapshot()
-            .description
-            .logical_session_timeout()
-    }
-
-    /// Takes over the `$clusterTime` of a reply, if it is newer.
-    pub(crate) fn advance_cluster_time(&self, reply: &RawDocument) {
-        let Ok(Some(time)) = reply.get("$clusterTime") else {
-            return;
-        };
-        let Some(time) = time.as_document() else {
-            return;
-        };
-        loop {
-            // Most replies bring nothing new, which costs one look.
-            let current = self.inner.cluster_time.load();
-            if !current.is_behind(time) {
-                return;
-            }
-            let mut newer = ClusterTime::clone(&current);
-            newer.advance(time);
-            let found = self
-                .inner
-                .cluster_time
-                .compare_and_swap(&current, Arc::new(newer));
-            if Arc::ptr_eq(&found, &current) {
-                return;
-            }
-        }
-    }
-
-    /// The newest `$clusterTime` seen.
-    pub(crate) fn cluster_time(&self) -> arc_swap::Guard<Arc<ClusterTime>> {
-        self.inner.cluster_time.load()
-    }
-}
-
-/// An operation in progress, until dropped.
-#[derive(Debug)]
-pub(crate) struct InProgress<'a>(&'a Inner);
-
-impl Drop for InProgress<'_> {
-    fn drop(&mut self) {
-        if self.0.operations.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.idle.notify_waiters();
-        }
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.topology.close();
-    }
-}
-
-fn settings(options: &ClientOptions) -> Result<Settings> {
-    let tls = match &options.tls {
-        Some(Tls::Enabled(options)) => Some(tls::Config::new(options)?),
-        Some(Tls::Disabled) | None => None,
-    };
-    let server_api = options
-        .server_api
-        .as_ref()
-        .map(bson::serialize_to_raw_document_buf);
-    Ok(Settings {
-        connect_timeout: options.connect_limit(),
-        socket_timeout: options.socket_limit(),
-        server_selection_timeout: options.selection_limit(),
-        heartbeat_frequency: options.heartbeat_frequency(),
-        local_threshold: options.latency_window(),
-        monitoring_mode: options.monitoring_mode(),
-        retry_reads: options.retries_reads(),
-        retry_writes: options.retries_writes(),
-        load_balanced: options.is_load_balanced(),
-        server_api: server_api.transpose()?,
-        tls,
-        handshaker: Handshaker::new(options)?,
-        pool: pool_options(options),
-        cmap_event_handler: options.cmap_event_handler.clone(),
-        command_event_handler: options.command_event_handler.clone(),
-        sdam_event_handler: options.sdam_event_handler.clone(),
-    })
-}
-
-fn pool_options(options: &ClientOptions) -> PoolOptions {
-    PoolOptions {
-        max_pool_size: options.max_pool_size,
-        min_pool_size: options.min_pool_size,
-        max_idle_time: options.idle_limit(),
-        max_connecting: options.max_connecting,
-        wait_queue_timeout: options.wait_queue_limit(),
-        load_balanced: options.is_load_balanced(),
-        ..PoolOptions::default()
+    /// What runs this client's operations.
+    pub(crate) fn executor(&self) -> &Executor {
+        &self.inner.executor
     }
 }

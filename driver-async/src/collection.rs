@@ -6,6 +6,7 @@ use crate::{
     client::Client,
     concerns::Concerns,
     database::Database,
+    exec::Executor,
     namespace::Namespace,
     operation::Scope,
     options::{CollectionOptions, ReadConcern, SelectionCriteria, WriteConcern},
@@ -109,6 +110,10 @@ impl<T: Send + Sync> Collection<T> {
 }
 
 impl CollectionHandle {
+    pub(crate) fn executor(&self) -> &Executor {
+        self.client.executor()
+    }
+
     /// Where operations on the collection work, and what they inherit.
     pub(crate) fn scope(&self) -> Scope<'_> {
         self.concerns

@@ -15,9 +15,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     address::ServerAddress,
-    client::Client,
     error::{Error, Result},
-    exec::{self, ImplicitSession, Origin},
+    exec::{self, Executor, ImplicitSession, Origin},
     operation::{GetMore, KillCursors},
     proto::cursor::{CursorReply, CursorState, Step},
 };
@@ -60,9 +59,9 @@ pub struct Cursor<T> {
 }
 
 impl<T> Cursor<T> {
-    pub(crate) fn new(client: Client, state: CursorState, origin: Origin) -> Self {
+    pub(crate) fn new(executor: Executor, state: CursorState, origin: Origin) -> Self {
         let mut open = Box::new(Open {
-            client,
+            executor,
             state,
             address: origin.address,
             session: origin.session,
@@ -141,14 +140,14 @@ impl<T> Cursor<T> {
     pub async fn close(&mut self) -> Result<()> {
         self.inner.abandon();
         let Phase::Abandoned {
-            client,
+            executor,
             kill,
             session,
         } = &mut self.inner.phase
         else {
             return Ok(());
         };
-        let outcome = exec::execute_in_session(client, kill, session).await;
+        let outcome = exec::execute_in_session(executor, kill, session).await;
         self.inner.phase = Phase::Ended;
         outcome
     }
@@ -187,13 +186,13 @@ enum Phase {
     /// The next batch was asked for.
     Fetching {
         future: BoxFuture<'static, (Box<Open>, Result<CursorReply>)>,
-        client: Client,
+        executor: Executor,
         /// Closes the cursor if the future is dropped.
         kill: Option<KillCursors>,
     },
     /// No batch is wanted any more, and the server has yet to be told.
     Abandoned {
-        client: Client,
+        executor: Executor,
         kill: KillCursors,
         session: Option<ImplicitSession>,
     },
@@ -202,7 +201,7 @@ enum Phase {
 }
 
 struct Open {
-    client: Client,
+    executor: Executor,
     state: CursorState,
     address: ServerAddress,
     session: Option<ImplicitSession>,
@@ -228,13 +227,13 @@ impl Open {
 
     async fn fetch(mut self: Box<Self>) -> (Box<Self>, Result<CursorReply>) {
         let Self {
-            client,
+            executor,
             state,
             address,
             session,
         } = &mut *self;
         let outcome = match GetMore::new(state, address) {
-            Ok(mut operation) => exec::execute_in_session(client, &mut operation, session).await,
+            Ok(mut operation) => exec::execute_in_session(executor, &mut operation, session).await,
             Err(error) => Err(error),
         };
         (self, outcome)
@@ -279,7 +278,7 @@ impl Inner {
     fn start_fetching(&mut self) {
         if let Phase::Holding(open) = mem::replace(&mut self.phase, Phase::Ended) {
             self.phase = Phase::Fetching {
-                client: open.client.clone(),
+                executor: open.executor.clone(),
                 kill: open.kill(),
                 future: Box::pin(open.fetch()),
             };
@@ -310,23 +309,23 @@ impl Inner {
 
     /// Lets go of the batch and of a request on its way.
     fn abandon(&mut self) {
-        let (client, kill, session) = match mem::replace(&mut self.phase, Phase::Ended) {
+        let (executor, kill, session) = match mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Holding(open) => {
                 let kill = open.kill();
-                (open.client, kill, open.session)
+                (open.executor, kill, open.session)
             }
             // The session goes with the future: the server may be at work in it still.
-            Phase::Fetching { client, kill, .. } => (client, kill, None),
+            Phase::Fetching { executor, kill, .. } => (executor, kill, None),
             Phase::Abandoned {
-                client,
+                executor,
                 kill,
                 session,
-            } => (client, Some(kill), session),
+            } => (executor, Some(kill), session),
             Phase::Ended => return,
         };
         if let Some(kill) = kill {
             self.phase = Phase::Abandoned {
-                client,
+                executor,
                 kill,
                 session,
             };
@@ -337,15 +336,15 @@ impl Inner {
     fn end(&mut self) {
         self.abandon();
         let Phase::Abandoned {
-            client,
+            executor,
             mut kill,
             mut session,
         } = mem::replace(&mut self.phase, Phase::Ended)
         else {
             return;
         };
-        client.clone().spawn(async move {
-            let outcome = exec::execute_in_session(&client, &mut kill, &mut session).await;
+        executor.clone().spawn(async move {
+            let outcome = exec::execute_in_session(&executor, &mut kill, &mut session).await;
             if let Err(error) = outcome {
                 tracing::debug!("a cursor could not be closed: {error}");
             }
@@ -365,6 +364,7 @@ mod tests {
     use futures_util::{FutureExt, StreamExt};
 
     use super::*;
+    use crate::Client;
     use crate::{options::ClientOptions, proto::cursor::CursorSettings};
 
     /// A cursor that the server has closed already, so that no step needs the network.
@@ -377,7 +377,8 @@ mod tests {
             session: None,
         };
         let client = Client::with_options(ClientOptions::default()).unwrap();
-        Cursor::new(client, state, origin)
+        let executor = client.executor().clone();
+        Cursor::new(executor, state, origin)
     }
 
     #[test]

@@ -9,12 +9,12 @@ use std::fs;
 use std::path::Path;
 
 const LAYERS: [&str; 6] = [
-    "error options uri event results namespace address deadline clock",
+    "error options uri event description results namespace address deadline clock",
     "proto operation",
     "net conn",
     "pool topology",
     "exec",
-    "client database collection session action cursor change_stream gridfs internal",
+    "client concerns database collection session action cursor change_stream gridfs internal",
 ];
 const PURE_LAYER: usize = 1;
 const NOT_PURE: [&str; 5] = [

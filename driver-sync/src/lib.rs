@@ -47,5 +47,8 @@ pub use client::Client;
 pub use collection::Collection;
 pub use cursor::Cursor;
 pub use database::Database;
-pub use motorcade::{Namespace, action, bson, error, event, options, results};
+pub use motorcade::{
+    IndexModel, Namespace, ServerInfo, ServerType, TopologyDescription, TopologyType, action, bson,
+    error, event, options, results,
+};
 pub use run::Run;

@@ -5,9 +5,37 @@
 //! `go!(people.insert_one(doc! { "name": "Ada" }))`; it lists its functions with `behaviours!` and
 //! stands in [`cases`].
 
+mod commands;
+mod construction;
+mod cursors;
+mod discovery;
+mod lifecycle;
+mod monitoring;
+mod pool;
+mod pool_establishing;
+mod recorder;
+mod retries;
+mod servers;
+mod sessions;
+mod support;
+mod writes;
+
 use conformance_tests::behaviour::BehaviourCase;
 
 /// The behaviours of all modules.
 pub(crate) fn cases() -> Vec<BehaviourCase> {
-    Vec::new()
+    [
+        construction::cases(),
+        lifecycle::cases(),
+        pool::cases(),
+        pool_establishing::cases(),
+        discovery::cases(),
+        monitoring::cases(),
+        commands::cases(),
+        cursors::cases(),
+        sessions::cases(),
+        retries::cases(),
+        writes::cases(),
+    ]
+    .concat()
 }

@@ -99,6 +99,6 @@ impl<'a, T> Aggregate<'a, T> {
 action! { impl['a, T: 'a] Aggregate<'a, T> => Result<Cursor<T>>, |self| {
     let Self { client, scope, pipeline, options, .. } = self;
     let mut operation = operation::Aggregate::new(scope, pipeline, options);
-    let (state, origin) = exec::execute_cursor(client, &mut operation).await?;
-    Ok(Cursor::new(client.clone(), state, origin))
+    let (state, origin) = exec::execute_cursor(client.executor(), &mut operation).await?;
+    Ok(Cursor::new(client.executor().clone(), state, origin))
 } }

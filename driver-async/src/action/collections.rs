@@ -139,21 +139,26 @@ impl<M> ListCollections<'_, M> {
         database: &Database,
         mut operation: operation::ListCollections<'_>,
     ) -> Result<Cursor<CollectionSpecification>> {
-        let (state, origin) = exec::execute_cursor(database.client(), &mut operation).await?;
-        Ok(Cursor::new(database.client().clone(), state, origin))
+        let (state, origin) =
+            exec::execute_cursor(database.client().executor(), &mut operation).await?;
+        Ok(Cursor::new(
+            database.client().executor().clone(),
+            state,
+            origin,
+        ))
     }
 }
 
 action! { impl['a] CreateCollection<'a> => Result<()>, |self| {
     let Self { database, name, options } = self;
     let mut operation = operation::CreateCollection::new(database.scope(), name, options);
-    exec::execute(database.client(), &mut operation).await
+    exec::execute(database.client().executor(), &mut operation).await
 } }
 
 action! { impl['a] DropCollection<'a> => Result<()>, |self| {
     let Self { collection, options } = self;
     let mut operation = operation::DropCollection::new(collection.scope(), options);
-    exec::execute(&collection.client, &mut operation).await
+    exec::execute(collection.executor(), &mut operation).await
 } }
 
 action! { impl['a] ListCollections<'a, ListSpecifications>

@@ -81,11 +81,11 @@ impl EstimatedDocumentCount<'_> {
 action! { impl['a] CountDocuments<'a> => Result<u64>, |self| {
     let Self { collection, filter, options } = self;
     let mut operation = operation::CountDocuments::new(collection.scope(), filter, options);
-    exec::execute(&collection.client, &mut operation).await
+    exec::execute(collection.executor(), &mut operation).await
 } }
 
 action! { impl['a] EstimatedDocumentCount<'a> => Result<u64>, |self| {
     let Self { collection, options } = self;
     let mut operation = operation::EstimatedDocumentCount::new(collection.scope(), options);
-    exec::execute(&collection.client, &mut operation).await
+    exec::execute(collection.executor(), &mut operation).await
 } }

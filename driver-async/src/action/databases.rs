@@ -88,7 +88,7 @@ impl DropDatabase<'_> {
 action! { impl['a] ListDatabases<'a, ListSpecifications>
     => Result<Vec<DatabaseSpecification>>, |self| {
     let mut operation = operation::ListDatabases::specifications(self.options);
-    let mut databases = exec::execute(self.client, &mut operation).await?;
+    let mut databases = exec::execute(self.client.executor(), &mut operation).await?;
     let mut specifications = Vec::new();
     while databases.advance()? {
         if let Some(database) = databases.current() {
@@ -100,7 +100,7 @@ action! { impl['a] ListDatabases<'a, ListSpecifications>
 
 action! { impl['a] ListDatabases<'a, ListNames> => Result<Vec<String>>, |self| {
     let mut operation = operation::ListDatabases::names(self.options);
-    let mut databases = exec::execute(self.client, &mut operation).await?;
+    let mut databases = exec::execute(self.client.executor(), &mut operation).await?;
     let mut names = Vec::new();
     while databases.advance()? {
         if let Some(database) = databases.current() {
@@ -113,5 +113,5 @@ action! { impl['a] ListDatabases<'a, ListNames> => Result<Vec<String>>, |self| {
 action! { impl['a] DropDatabase<'a> => Result<()>, |self| {
     let Self { database, options } = self;
     let mut operation = operation::DropDatabase::new(database.scope(), options);
-    exec::execute(database.client(), &mut operation).await
+    exec::execute(database.client().executor(), &mut operation).await
 } }

@@ -66,5 +66,5 @@ action! { impl['a] Delete<'a> => Result<DeleteResult>, |self| {
     } else {
         operation::Delete::one(collection.scope(), query, options)
     };
-    exec::execute(&collection.client, &mut operation).await
+    exec::execute(collection.executor(), &mut operation).await
 } }

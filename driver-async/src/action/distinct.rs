@@ -52,5 +52,5 @@ action! { impl['a] Distinct<'a> => Result<Vec<Bson>>, |self| {
     let Self { collection, field_name, filter, options } = self;
     let scope = collection.scope();
     let mut operation = operation::Distinct::new(scope, field_name, filter, options);
-    exec::execute(&collection.client, &mut operation).await
+    exec::execute(collection.executor(), &mut operation).await
 } }

@@ -128,14 +128,14 @@ impl<T> FindOne<'_, T> {
 action! { impl['a, T: Send + Sync + 'a] Find<'a, T> => Result<Cursor<T>>, |self| {
     let Self { collection, filter, options, .. } = self;
     let mut operation = operation::Find::new(collection.scope(), filter, options);
-    let (state, origin) = exec::execute_cursor(&collection.client, &mut operation).await?;
-    Ok(Cursor::new(collection.client.clone(), state, origin))
+    let (state, origin) = exec::execute_cursor(collection.executor(), &mut operation).await?;
+    Ok(Cursor::new(collection.executor().clone(), state, origin))
 } }
 
 action! { impl['a, T: DeserializeOwned + Send + Sync + 'a] FindOne<'a, T> => Result<Option<T>>, |self| {
     let Self { collection, filter, options, .. } = self;
     let mut operation = operation::FindOne::new(collection.scope(), filter, options);
-    let mut batch = exec::execute(&collection.client, &mut operation).await?;
+    let mut batch = exec::execute(collection.executor(), &mut operation).await?;
     if !batch.advance()? {
         return Ok(None);
     }

@@ -155,7 +155,7 @@ impl<'a, M> CreateIndex<'a, M> {
             ..
         } = self;
         let mut operation = operation::CreateIndexes::new(collection.scope(), indexes, options);
-        exec::execute(&collection.client, &mut operation).await
+        exec::execute(collection.executor(), &mut operation).await
     }
 }
 
@@ -179,8 +179,8 @@ impl<M> ListIndexes<'_, M> {
             ..
         } = self;
         let mut operation = operation::ListIndexes::new(collection.scope(), options);
-        let (state, origin) = exec::execute_cursor(&collection.client, &mut operation).await?;
-        Ok(Cursor::new(collection.client.clone(), state, origin))
+        let (state, origin) = exec::execute_cursor(collection.executor(), &mut operation).await?;
+        Ok(Cursor::new(collection.executor().clone(), state, origin))
     }
 }
 
@@ -200,7 +200,7 @@ action! { impl['a] DropIndex<'a> => Result<()>, |self| {
         Some(name) => operation::DropIndexes::one(collection.scope(), name, options)?,
         None => operation::DropIndexes::all(collection.scope(), options),
     };
-    exec::execute(&collection.client, &mut operation).await
+    exec::execute(collection.executor(), &mut operation).await
 } }
 
 action! { impl['a] ListIndexes<'a, ListSpecifications> => Result<Cursor<IndexModel>>, |self| {

@@ -96,14 +96,14 @@ impl InsertMany<'_> {
 action! { impl['a] InsertOne<'a> => Result<InsertOneResult>, |self| {
     let Self { collection, document, options } = self;
     let mut operation = operation::InsertOne::new(collection.scope(), document?, options);
-    exec::execute(&collection.client, &mut operation).await
+    exec::execute(collection.executor(), &mut operation).await
 } }
 
 action! { impl['a] InsertMany<'a> => Result<InsertManyResult>, |self| {
     let Self { collection, documents, options } = self;
     let mut operation = operation::InsertMany::new(collection.scope(), documents?, options)?;
     loop {
-        let outcome = exec::execute(&collection.client, &mut operation).await;
+        let outcome = exec::execute(collection.executor(), &mut operation).await;
         if let Progress::Done(result) = operation.take(outcome) {
             return result;
         }

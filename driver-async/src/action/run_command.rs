@@ -68,5 +68,5 @@ impl RunCommand<'_> {
 action! { impl['a] RunCommand<'a> => Result<Document>, |self| {
     let Self { database, command, options } = self;
     let mut operation = operation::RunCommand::new(database.name(), command?, options)?;
-    exec::execute(database.client(), &mut operation).await
+    exec::execute(database.client().executor(), &mut operation).await
 } }

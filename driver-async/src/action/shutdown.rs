@@ -3,7 +3,11 @@
 use futures_core::future::BoxFuture;
 
 use super::{Action, private};
-use crate::{client::Client, exec, operation};
+use crate::{
+    client::Client,
+    exec::{self, Executor},
+    operation,
+};
 
 /// How many sessions one `endSessions` command ends (driver sessions specification).
 const SESSIONS_AT_ONCE: usize = 10_000;
@@ -47,11 +51,12 @@ impl IntoFuture for Shutdown {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            if !self.immediate && self.client.topology().has_started() {
-                self.client.operations_ended().await;
-                end_sessions(&self.client).await;
+            let executor = self.client.executor();
+            if !self.immediate && executor.topology().has_started() {
+                executor.operations_ended().await;
+                end_sessions(executor).await;
             }
-            self.client.topology().close();
+            executor.topology().close();
         })
     }
 }
@@ -62,9 +67,9 @@ impl Action for Shutdown {}
 
 /// Tells a server which sessions have ended, where one is known to be there. It is a courtesy:
 /// failing is no reason to report anything.
-async fn end_sessions(client: &Client) {
-    let ids = client.drain_sessions();
-    if client
+async fn end_sessions(executor: &Executor) {
+    let ids = executor.drain_sessions();
+    if executor
         .topology()
         .snapshot()
         .description
@@ -75,7 +80,7 @@ async fn end_sessions(client: &Client) {
     }
     for ids in ids.chunks(SESSIONS_AT_ONCE) {
         let mut operation = operation::EndSessions::new(ids.to_vec());
-        if let Err(error) = exec::execute_if_selectable(client, &mut operation).await {
+        if let Err(error) = exec::execute_if_selectable(executor, &mut operation).await {
             tracing::debug!("the sessions could not be ended: {error}");
             return;
         }

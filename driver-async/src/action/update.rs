@@ -118,7 +118,7 @@ impl ReplaceOne<'_> {
 action! { impl['a] Update<'a> => Result<UpdateResult>, |self| {
     let Self { collection, query, modification, options } = self;
     let mut operation = operation::Update::new(collection.scope(), query, modification, options)?;
-    exec::execute(&collection.client, &mut operation).await
+    exec::execute(collection.executor(), &mut operation).await
 } }
 
 action! { impl['a] ReplaceOne<'a> => Result<UpdateResult>, |self| {
@@ -126,5 +126,5 @@ action! { impl['a] ReplaceOne<'a> => Result<UpdateResult>, |self| {
     let replacement = Modification::Replacement(replacement?);
     let options = UpdateOptions::from(options);
     let mut operation = operation::Update::new(collection.scope(), query, replacement, options)?;
-    exec::execute(&collection.client, &mut operation).await
+    exec::execute(collection.executor(), &mut operation).await
 } }

@@ -1,6 +1,9 @@
 //! Events that are delivered in the order they happened, outside of every lock.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use parking_lot::Mutex;
 
@@ -44,27 +47,18 @@ impl<T: Send + Sync + 'static> OrderedEvents<T> {
             return;
         }
         drop(queue);
-        let turn = Turn(&self.queue);
         loop {
             let mut queue = self.queue.lock();
             let Some(event) = queue.events.pop_front() else {
                 // Under the same lock as the look, so that no event is left behind.
                 queue.delivering = false;
-                drop(queue);
-                std::mem::forget(turn);
                 return;
             };
             drop(queue);
-            handler.handle(event);
+            // Deliveries happen in destructors too, which a listener's panic must not leave.
+            if catch_unwind(AssertUnwindSafe(|| handler.handle(event))).is_err() {
+                tracing::error!("a listener panicked; the event counts as delivered");
+            }
         }
-    }
-}
-
-/// Ends a delivery when a listener panics.
-struct Turn<'a, T>(&'a Mutex<Queue<T>>);
-
-impl<T> Drop for Turn<'_, T> {
-    fn drop(&mut self) {
-        self.0.lock().delivering = false;
     }
 }

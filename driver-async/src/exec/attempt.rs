@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use super::{
-    ImplicitSession,
+    Executor, ImplicitSession,
     decorate::{Parts, decorate},
     monitoring::Monitored,
 };
 use crate::{
     address::ServerAddress,
-    client::Client,
     conn::{Connection, ServerFacts},
     deadline::{Cause, Deadline},
     error::{Error, Result},
@@ -25,7 +24,7 @@ use crate::{
 
 /// One operation on its way, through all its attempts.
 pub(super) struct Call<'a, O> {
-    pub(super) client: &'a Client,
+    pub(super) executor: &'a Executor,
     pub(super) operation: &'a mut O,
     pub(super) session: Option<ImplicitSession>,
     /// How the operation may be tried again, as far as the options and the last server allow.
@@ -54,18 +53,18 @@ impl Failure {
 
 impl<'a, O: Operation> Call<'a, O> {
     pub(super) fn new(
-        client: &'a Client,
+        executor: &'a Executor,
         operation: &'a mut O,
         session: Option<ImplicitSession>,
     ) -> Self {
-        let settings = client.settings();
+        let settings = executor.settings();
         let retryability = match operation.retryability() {
             Retryability::Read if settings.retry_reads => Retryability::Read,
             Retryability::Write if settings.retry_writes => Retryability::Write,
             _ => Retryability::None,
         };
         Self {
-            client,
+            executor,
             operation,
             session,
             retryability,
@@ -73,8 +72,11 @@ impl<'a, O: Operation> Call<'a, O> {
         }
     }
 
-    /// Tries the operation once.
-    pub(super) async fn attempt(&mut self, server: &Selected) -> Result<O::Output, Failure> {
+    /// Tries the operation once. Gives the connection along, which is still checked out.
+    pub(super) async fn attempt(
+        &mut self,
+        server: &Selected,
+    ) -> Result<(O::Output, PooledConnection<Connector>), Failure> {
         let mut connection = match server.pool().check_out(&Deadline::NEVER).await {
             Ok(connection) => connection,
             Err(error) => return Err(self.failure(server, error, None)),
@@ -82,7 +84,7 @@ impl<'a, O: Operation> Call<'a, O> {
         let facts = *connection.facts();
         self.begin(&facts);
         match self.round_trip(server, &mut connection, &facts).await {
-            Ok(output) => Ok(output),
+            Ok(output) => Ok((output, connection)),
             Err(error) => {
                 self.judge(server, &connection, &error, &facts);
                 Err(self.failure(server, error, Some(&facts)))
@@ -94,7 +96,7 @@ impl<'a, O: Operation> Call<'a, O> {
     fn begin(&mut self, facts: &ServerFacts) {
         let has_sessions = facts.has_sessions || facts.server_type == ServerType::LoadBalancer;
         if self.is_acknowledged() && has_sessions && self.session.is_none() {
-            self.session = Some(ImplicitSession::start(self.client));
+            self.session = Some(ImplicitSession::start(self.executor));
         }
         let retries_writes =
             has_sessions && facts.server_type != ServerType::Standalone && self.is_acknowledged();
@@ -116,7 +118,7 @@ impl<'a, O: Operation> Call<'a, O> {
         let target = target(facts, server.address());
         let request_id = self.prepare(connection, &target, facts)?;
         let deadline =
-            Deadline::after_optional(self.client.settings().socket_timeout, Cause::Socket);
+            Deadline::after_optional(self.executor.settings().socket_timeout, Cause::Socket);
         let monitored = Monitored::start(self, connection, request_id);
         let trailing = self
             .operation
@@ -130,10 +132,16 @@ impl<'a, O: Operation> Call<'a, O> {
         }
         let interrupt = Arc::clone(connection.interrupt());
         let exchange = connection.exchange(request_id, trailing, &deadline);
+        self.session
+            .iter_mut()
+            .for_each(|session| session.set_in_flight(true));
         let outcome = until_interrupted(&interrupt, exchange).await;
+        self.session
+            .iter_mut()
+            .for_each(|session| session.set_in_flight(false));
         let outcome = outcome.unwrap_or_else(|| Err(Interrupt::error(server.address())));
         let outcome = outcome.and_then(|reply| {
-            self.client.advance_cluster_time(reply.document());
+            self.executor.advance_cluster_time(reply.document());
             match error_rules::command_error(reply.document()) {
                 None => Ok(reply),
                 Some(error) => Err(error.with_address(server.address())),
@@ -165,7 +173,7 @@ impl<'a, O: Operation> Call<'a, O> {
         };
         let session = self.session.as_mut().and_then(ImplicitSession::used);
         let session_id = session.map(|session| *session.id());
-        let cluster_time = self.client.cluster_time();
+        let cluster_time = self.executor.cluster_time();
         let parts = Parts {
             session_id: session_id.filter(|_| acknowledged),
             transaction_number: self.transaction_number,
@@ -175,11 +183,11 @@ impl<'a, O: Operation> Call<'a, O> {
             facts,
         };
         let operation = &mut *self.operation;
-        let client = self.client;
+        let executor = self.executor;
         connection.prepare(flags, |message| {
             let mut body = message.body();
             operation.write(&mut body, target)?;
-            decorate(client, operation, &mut body, &parts)?;
+            decorate(executor, operation, &mut body, &parts)?;
             body.end()?;
             match operation.sequence() {
                 Some(sequence) => message.sequence(sequence.identifier, sequence.documents.len()),
@@ -201,8 +209,11 @@ impl<'a, O: Operation> Call<'a, O> {
         {
             session.mark_dirty();
         }
+        // A write error in front may hide a write concern error that tells of the server's state.
+        let told = error.server_response().and_then(error_rules::told_by);
+        let error = told.as_ref().unwrap_or(error);
         if error.is_network() || error.state_change().is_some() {
-            self.client.topology().report_operation_error(
+            self.executor.topology().report_operation_error(
                 server,
                 error,
                 connection.generation(),

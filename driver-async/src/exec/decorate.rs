@@ -2,8 +2,8 @@
 
 use bson::RawDocument;
 
+use super::Executor;
 use crate::{
-    client::Client,
     conn::ServerFacts,
     error::Result,
     operation::Operation,
@@ -25,7 +25,7 @@ pub(super) struct Parts<'a> {
 /// Appends the database, the session, the cluster time, the concerns, the read preference and the
 /// declared API version.
 pub(super) fn decorate<O: Operation>(
-    client: &Client,
+    executor: &Executor,
     operation: &O,
     command: &mut DocumentWriter<'_>,
     parts: &Parts<'_>,
@@ -52,7 +52,7 @@ pub(super) fn decorate<O: Operation>(
         command.append_raw_document("$clusterTime", time)?;
     }
     if let Some(wanted) = operation.selection().wanted() {
-        let snapshot = client.topology().snapshot();
+        let snapshot = executor.topology().snapshot();
         let topology_type = snapshot.description.topology_type();
         let wanted = wanted.effective(&snapshot.description);
         let server_type = parts.facts.server_type;
@@ -62,7 +62,7 @@ pub(super) fn decorate<O: Operation>(
             selection::append_read_preference(preference, command)?;
         }
     }
-    if let Some(api) = &client.settings().server_api {
+    if let Some(api) = &executor.settings().server_api {
         command.append_elements_of(api)?;
     }
     Ok(())

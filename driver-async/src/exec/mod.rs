@@ -2,26 +2,28 @@
 
 mod attempt;
 mod decorate;
+mod executor;
 mod monitoring;
 mod session;
 
 use std::time::Duration;
 
+pub(crate) use executor::Executor;
 pub(crate) use session::ImplicitSession;
 
 use attempt::{Call, Failure};
 
 use crate::{
     address::ServerAddress,
-    client::Client,
     deadline::{Cause, Deadline},
     error::Result,
     operation::{Operation, Selection},
+    pool::PooledConnection,
     proto::{
         retry::{self, Attempt, Decision},
         selection::Wanted,
     },
-    topology::Selected,
+    topology::{Connector, Selected},
 };
 
 /// What an operation left behind that its cursor goes on with.
@@ -38,9 +40,16 @@ pub(crate) struct Origin {
 /// # Errors
 /// The operation's own, and those of selection, connection and network. Reads and writes that may
 /// be tried again were, once.
-pub(crate) async fn execute<O: Operation>(client: &Client, operation: &mut O) -> Result<O::Output> {
-    let (output, _server) = run(&mut Call::new(client, operation, None)).await?;
-    Ok(output)
+pub(crate) async fn execute<O: Operation>(
+    executor: &Executor,
+    operation: &mut O,
+) -> Result<O::Output> {
+    let mut call = Call::new(executor, operation, None);
+    let done = run(&mut call).await?;
+    // The session goes back before the connection, so that whoever gets the connection next finds
+    // it: then as many operations as there are connections need no more sessions than that.
+    drop(call);
+    Ok(done.output)
 }
 
 /// Runs an operation that opens a cursor; also gives what the cursor needs to go on.
@@ -48,18 +57,20 @@ pub(crate) async fn execute<O: Operation>(client: &Client, operation: &mut O) ->
 /// # Errors
 /// As [`execute`].
 pub(crate) async fn execute_cursor<O: Operation>(
-    client: &Client,
+    executor: &Executor,
     operation: &mut O,
 ) -> Result<(O::Output, Origin)> {
-    let mut call = Call::new(client, operation, None);
-    let (output, server) = run(&mut call).await?;
+    let mut call = Call::new(executor, operation, None);
+    let done = run(&mut call).await?;
     // A refusal that stands for an empty cursor has no server, and nothing more to ask of one.
-    let address = server.map(|server| server.address().clone());
+    let address = done
+        .connection
+        .map(|connection| connection.address().clone());
     let origin = Origin {
         address: address.unwrap_or_default(),
         session: call.session.take(),
     };
-    Ok((output, origin))
+    Ok((done.output, origin))
 }
 
 /// Runs an operation of a cursor in the cursor's session, which is left in its place.
@@ -67,14 +78,14 @@ pub(crate) async fn execute_cursor<O: Operation>(
 /// # Errors
 /// As [`execute`].
 pub(crate) async fn execute_in_session<O: Operation>(
-    client: &Client,
+    executor: &Executor,
     operation: &mut O,
     session: &mut Option<ImplicitSession>,
 ) -> Result<O::Output> {
-    let mut call = Call::new(client, operation, session.take());
+    let mut call = Call::new(executor, operation, session.take());
     let outcome = run(&mut call).await;
     *session = call.session.take();
-    outcome.map(|(output, _server)| output)
+    outcome.map(|done| done.output)
 }
 
 /// Runs an operation only if a server can be found at once.
@@ -82,32 +93,43 @@ pub(crate) async fn execute_in_session<O: Operation>(
 /// # Errors
 /// As [`execute`], and a server-selection error without waiting.
 pub(crate) async fn execute_if_selectable<O: Operation>(
-    client: &Client,
+    executor: &Executor,
     operation: &mut O,
 ) -> Result<O::Output> {
     let deadline = Deadline::after(Duration::ZERO, Cause::ServerSelection);
-    let mut call = Call::new(client, operation, None);
-    let (output, _server) = run_until(&mut call, &deadline).await?;
-    Ok(output)
+    let mut call = Call::new(executor, operation, None);
+    Ok(run_until(&mut call, &deadline).await?.output)
 }
 
-async fn run<O: Operation>(call: &mut Call<'_, O>) -> Result<(O::Output, Option<Selected>)> {
-    let _in_progress = call.client.begin_operation()?;
-    let limit = call.client.settings().server_selection_timeout;
+/// An operation that has come to its end.
+struct Done<T> {
+    output: T,
+    /// The connection that it went over, if a reply led to the output.
+    connection: Option<PooledConnection<Connector>>,
+}
+
+async fn run<O: Operation>(call: &mut Call<'_, O>) -> Result<Done<O::Output>> {
+    let _in_progress = call.executor.begin_operation()?;
+    let limit = call.executor.settings().server_selection_timeout;
     let deadline = Deadline::after(limit, Cause::ServerSelection);
     run_until(call, &deadline).await
 }
 
-/// The one retry loop. Gives the output and the server that it came from, if it came from one.
+/// The one retry loop.
 async fn run_until<O: Operation>(
     call: &mut Call<'_, O>,
     deadline: &Deadline,
-) -> Result<(O::Output, Option<Selected>)> {
+) -> Result<Done<O::Output>> {
     let mut first: Option<Failure> = None;
     loop {
         let failure = match select(call, first.as_ref(), deadline).await {
             Ok(server) => match call.attempt(&server).await {
-                Ok(output) => return Ok((output, Some(server))),
+                Ok((output, connection)) => {
+                    return Ok(Done {
+                        output,
+                        connection: Some(connection),
+                    });
+                }
                 Err(failure) => failure,
             },
             Err(error) => Failure::before_reaching_a_server(error),
@@ -127,7 +149,11 @@ async fn run_until<O: Operation>(
                 retry::final_error(first.error, failure.error, failure.reached_server)
             }
         };
-        return Ok((call.operation.refused(error)?, None));
+        let output = call.operation.refused(error)?;
+        return Ok(Done {
+            output,
+            connection: None,
+        });
     }
 }
 
@@ -136,7 +162,7 @@ async fn select<O: Operation>(
     failed: Option<&Failure>,
     deadline: &Deadline,
 ) -> Result<Selected> {
-    let topology = call.client.topology();
+    let topology = call.executor.topology();
     let selection = call.operation.selection();
     let wanted = match selection {
         Selection::Pinned(address) => return topology.select_pinned(address),

@@ -41,7 +41,7 @@ impl Monitored {
         connection: &Connection,
         request_id: i32,
     ) -> Self {
-        let Some(handler) = &call.client.settings().command_event_handler else {
+        let Some(handler) = &call.executor.settings().command_event_handler else {
             return Self(None);
         };
         let command = connection.prepared_command();

@@ -28,10 +28,7 @@ pub(super) async fn check_out<C: Connect>(
     loop {
         step = match step {
             Step::<C>::Ready(member) => return Ok(PooledConnection::new(inner, member)),
-            Step::<C>::Probe(member) => match probe(inner, member, started) {
-                Ok(connection) => return Ok(connection),
-                Err(next) => next,
-            },
+            Step::<C>::Probe(member) => probe(inner, member, started),
             Step::<C>::Connect(slot) => {
                 // Boxed, because a handshake is many times larger than everything else here, and
                 // rare.
@@ -43,19 +40,17 @@ pub(super) async fn check_out<C: Connect>(
     }
 }
 
-/// Hands the connection out unless its peer has hung up.
-fn probe<C: Connect>(
-    inner: &Arc<Inner<C>>,
-    member: Box<Member<C>>,
-    started: Instant,
-) -> std::result::Result<PooledConnection<C>, Step<C>> {
+/// Looks whether the peer has hung up. A system call, so it is made without the lock.
+fn probe<C: Connect>(inner: &Inner<C>, member: Box<Member<C>>, started: Instant) -> Step<C> {
     let has_hung_up = member.connection.has_hung_up();
     let now = clock::now();
-    if has_hung_up {
-        return Err(inner.change(|state| state.replace(member, started, now)));
-    }
-    inner.change(|state| ((), state.accept(&member, started, now)));
-    Ok(PooledConnection::new(inner, member))
+    inner.change(|state| {
+        if has_hung_up {
+            state.replace(member, started, now)
+        } else {
+            state.accept(member, started, now)
+        }
+    })
 }
 
 /// Establishes a connection on the caller's own time.

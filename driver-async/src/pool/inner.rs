@@ -1,8 +1,6 @@
 //! The pool's lock, and what happens after each change under it.
 
 use std::{
-    collections::VecDeque,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::AtomicBool},
     task::Waker,
 };
@@ -13,7 +11,7 @@ use tokio::{runtime::Handle, sync::Notify};
 use super::{Connect, PoolOptions};
 use crate::{
     address::ServerAddress,
-    event::{EventHandler, cmap::CmapEvent},
+    event::{EventHandler, OrderedEvents, cmap::CmapEvent},
     proto::pool_state,
 };
 
@@ -26,17 +24,10 @@ pub(super) struct Inner<C: Connect> {
     address: ServerAddress,
     options: PoolOptions,
     connector: Arc<C>,
-    handler: Option<EventHandler<CmapEvent>>,
-    locked: Mutex<Locked<C>>,
+    /// Pushed to under the state's lock, so that the order of events is that of the changes.
+    events: OrderedEvents<CmapEvent>,
+    state: Mutex<State<C>>,
     pub(super) upkeep: Upkeep,
-}
-
-struct Locked<C: Connect> {
-    state: State<C>,
-    /// Events that happened and were not delivered yet. They enter under the same lock as the
-    /// change that made them, so their order is the order of the changes.
-    outbox: VecDeque<CmapEvent>,
-    is_delivering: bool,
 }
 
 /// How the upkeep task is started and woken.
@@ -58,12 +49,8 @@ impl<C: Connect> Inner<C> {
             address,
             options,
             connector: Arc::new(connector),
-            handler,
-            locked: Mutex::new(Locked {
-                state,
-                outbox: VecDeque::new(),
-                is_delivering: false,
-            }),
+            events: OrderedEvents::new(handler),
+            state: Mutex::new(state),
             upkeep: Upkeep {
                 bell: Arc::default(),
                 is_started: AtomicBool::new(false),
@@ -85,20 +72,20 @@ impl<C: Connect> Inner<C> {
     }
 
     pub(super) fn read<R>(&self, look: impl FnOnce(&State<C>) -> R) -> R {
-        look(&self.locked.lock().state)
+        look(&self.state.lock())
     }
 
     /// Changes the state and performs the effects once the lock is free again.
     pub(super) fn change<R>(&self, change: impl FnOnce(&mut State<C>) -> (R, Effects<C>)) -> R {
-        let (result, effects, must_deliver) = {
-            let mut locked = self.locked.lock();
-            let (result, mut effects) = change(&mut locked.state);
-            let must_deliver = locked.enqueue(&mut effects.events);
-            (result, effects, must_deliver)
+        let (result, effects) = {
+            let mut state = self.state.lock();
+            let (result, mut effects) = change(&mut state);
+            for event in effects.events.drain(..) {
+                self.events.push(event);
+            }
+            (result, effects)
         };
-        if must_deliver {
-            self.deliver();
-        }
+        self.events.deliver();
         for waker in effects.wake {
             waker.wake();
         }
@@ -112,48 +99,12 @@ impl<C: Connect> Inner<C> {
     }
 
     pub(super) fn announce(&self, event: CmapEvent) {
-        let must_deliver = self.handler.is_some() && self.locked.lock().enqueue(&mut vec![event]);
-        if must_deliver {
-            self.deliver();
-        }
+        self.events.push(event);
+        self.events.deliver();
     }
 
     pub(super) fn close(&self) {
         self.change(|state| ((), state.close()));
-    }
-
-    /// Hands the events to the listener, one by one and without the lock. One thread at a time
-    /// does so for all; a listener that calls the pool therefore finds nothing locked, and the
-    /// events it causes come after the one it is looking at.
-    fn deliver(&self) {
-        let Some(handler) = &self.handler else {
-            return;
-        };
-        // The lock's guard must not live in the condition itself: it would last for the body.
-        let next = || self.locked.lock().next_event();
-        while let Some(event) = next() {
-            // A panic must not travel through a check-out or, worse, through a drop.
-            if catch_unwind(AssertUnwindSafe(|| handler.handle(event))).is_err() {
-                tracing::error!(address = %self.address, "a listener of pool events panicked");
-            }
-        }
-    }
-}
-
-impl<C: Connect> Locked<C> {
-    /// Whether the caller has to deliver, because nobody else is at it.
-    fn enqueue(&mut self, events: &mut Vec<CmapEvent>) -> bool {
-        if events.is_empty() {
-            return false;
-        }
-        self.outbox.extend(events.drain(..));
-        !std::mem::replace(&mut self.is_delivering, true)
-    }
-
-    fn next_event(&mut self) -> Option<CmapEvent> {
-        let event = self.outbox.pop_front();
-        self.is_delivering = event.is_some();
-        event
     }
 }
 

@@ -16,6 +16,7 @@ use bson::oid::ObjectId;
 
 use crate::{
     address::ServerAddress,
+    clock,
     error::Error,
     event::{
         EventHandler,
@@ -238,9 +239,11 @@ impl<C: Connect> Pool<C> {
     ///
     /// The pool is paused until [`Pool::ready`], and everybody who waits for a connection fails.
     /// Behind a load balancer only the connections to one service become stale, and the pool stays
-    /// ready.
+    /// ready. A cause that interrupts closes the connections in use as well: their users find
+    /// [`PooledConnection::interrupt`] fired.
     pub fn clear(&self, cause: ClearCause) {
-        self.inner.change(|state| ((), state.clear(cause)));
+        let now = clock::now();
+        self.inner.change(|state| ((), state.clear(cause, now)));
     }
 
     /// Closes the pool for good. Idle connections are closed now, those in use when they come back.

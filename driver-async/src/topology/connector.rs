@@ -26,6 +26,15 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
+    /// A connector that reports to no topology, for a pool on its own.
+    pub(crate) fn detached(address: ServerAddress, settings: Settings) -> Self {
+        Self {
+            address,
+            settings: std::sync::Arc::new(settings),
+            topology: Weak::new(),
+        }
+    }
+
     async fn establish(&self, request: &ConnectRequest) -> Result<Connection> {
         let limit = Deadline::after_optional(self.settings.connect_timeout, Cause::Connect);
         let deadline = limit.or_earlier(request.deadline);

@@ -6,9 +6,10 @@ use bson::RawDocumentBuf;
 
 use crate::{
     conn::Handshaker,
+    error::Result,
     event::{EventHandler, cmap::CmapEvent, command::CommandEvent, sdam::SdamEvent},
     net::tls,
-    options::ServerMonitoringMode,
+    options::{ClientOptions, ServerMonitoringMode, Tls},
     pool::PoolOptions,
 };
 
@@ -47,4 +48,52 @@ pub(crate) struct Settings {
     pub(crate) command_event_handler: Option<EventHandler<CommandEvent>>,
     /// Who listens to discovery.
     pub(crate) sdam_event_handler: Option<EventHandler<SdamEvent>>,
+}
+
+impl Settings {
+    /// The settings that the client's options ask for.
+    ///
+    /// # Errors
+    /// An invalid-TLS-configuration error for certificates that cannot be read, and those of
+    /// [`Handshaker::new`].
+    pub(crate) fn new(options: &ClientOptions) -> Result<Self> {
+        let tls = match &options.tls {
+            Some(Tls::Enabled(options)) => Some(tls::Config::new(options)?),
+            Some(Tls::Disabled) | None => None,
+        };
+        let server_api = options
+            .server_api
+            .as_ref()
+            .map(bson::serialize_to_raw_document_buf);
+        Ok(Self {
+            connect_timeout: options.connect_limit(),
+            socket_timeout: options.socket_limit(),
+            server_selection_timeout: options.selection_limit(),
+            heartbeat_frequency: options.heartbeat_frequency(),
+            local_threshold: options.latency_window(),
+            monitoring_mode: options.monitoring_mode(),
+            retry_reads: options.retries_reads(),
+            retry_writes: options.retries_writes(),
+            load_balanced: options.is_load_balanced(),
+            server_api: server_api.transpose()?,
+            tls,
+            handshaker: Handshaker::new(options)?,
+            pool: pool_options(options),
+            cmap_event_handler: options.cmap_event_handler.clone(),
+            command_event_handler: options.command_event_handler.clone(),
+            sdam_event_handler: options.sdam_event_handler.clone(),
+        })
+    }
+}
+
+fn pool_options(options: &ClientOptions) -> PoolOptions {
+    PoolOptions {
+        max_pool_size: options.max_pool_size,
+        min_pool_size: options.min_pool_size,
+        max_idle_time: options.idle_limit(),
+        max_connecting: options.max_connecting,
+        wait_queue_timeout: options.wait_queue_limit(),
+        load_balanced: options.is_load_balanced(),
+        ..PoolOptions::default()
+    }
 }

@@ -15,7 +15,7 @@ mod interrupt;
 mod queue;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -60,6 +60,8 @@ pub(crate) struct PoolState<T, W> {
     /// Every connection of the pool, for interrupts. Changes when connections come and go, not
     /// when they are checked out and in.
     known: HashMap<u32, Known>,
+    /// Connections that were taken from their users by an interrupt, who still hold them.
+    recalled: HashSet<u32>,
     waiting: BTreeMap<Ticket, Option<W>>,
     granted: BTreeMap<Ticket, Grant<T>>,
 }
@@ -93,6 +95,7 @@ impl<T, W> PoolState<T, W> {
             in_use: 0,
             pending: 0,
             known: HashMap::new(),
+            recalled: HashSet::new(),
             waiting: BTreeMap::new(),
             granted: BTreeMap::new(),
         }
@@ -112,7 +115,10 @@ impl<T, W> PoolState<T, W> {
 
     /// Makes the current connections stale. Unless the pool is behind a load balancer, it pauses
     /// too, and everybody who waits fails.
-    pub(crate) fn clear(&mut self, cause: ClearCause) -> Effects<T, W> {
+    ///
+    /// An interrupt ends the use of stale connections here and now: they count as closed, and their
+    /// users, who are told, have nothing left to give back.
+    pub(crate) fn clear(&mut self, cause: ClearCause, now: Instant) -> Effects<T, W> {
         let mut effects = Effects::default();
         if self.phase == Phase::Closed {
             return effects;
@@ -130,12 +136,6 @@ impl<T, W> PoolState<T, W> {
         if !self.generations.bump(service_id) {
             return effects;
         }
-        if cause.interrupt_in_use {
-            effects.interrupt = self.interrupts(|known| {
-                known.generation.service_id() == service_id
-                    && self.generations.is_stale(known.generation)
-            });
-        }
         if self.phase == Phase::Ready {
             self.journal
                 .cleared(service_id, cause.interrupt_in_use, &mut effects.events);
@@ -145,7 +145,11 @@ impl<T, W> PoolState<T, W> {
             self.cleared_by = cause.error;
             self.refuse_all(Refusal::Cleared, &mut effects);
         }
-        effects.upkeep = !self.idle.is_empty();
+        if cause.interrupt_in_use {
+            self.interrupt(service_id, &mut effects);
+        }
+        effects.upkeep |= !self.idle.is_empty();
+        self.distribute(now, &mut effects);
         effects
     }
 
@@ -175,12 +179,16 @@ impl<T, W> PoolState<T, W> {
         now: Instant,
     ) -> Effects<T, W> {
         let mut effects = Effects::default();
+        if self.was_recalled(&member) {
+            effects.closed.push(member);
+            return effects;
+        }
         self.journal.checked_in(member.id, &mut effects.events);
         let reason = if self.phase == Phase::Closed {
             Some(ConnectionClosedReason::PoolClosed)
-        } else if !is_reusable && !member.interrupt.is_fired() {
+        } else if !is_reusable {
             Some(ConnectionClosedReason::Error)
-        } else if !is_reusable || self.generations.is_stale(member.generation) {
+        } else if self.generations.is_stale(member.generation) {
             Some(ConnectionClosedReason::Stale)
         } else {
             None
@@ -335,6 +343,46 @@ impl<T, W> PoolState<T, W> {
             ),
         };
         effects::cleared(message).with_address(address)
+    }
+
+    /// Interrupts whoever uses or establishes a stale connection, and takes back those in use.
+    fn interrupt(&mut self, service_id: Option<ObjectId>, effects: &mut Effects<T, W>) {
+        let stale = |known: &Known| {
+            known.generation.service_id() == service_id
+                && self.generations.is_stale(known.generation)
+        };
+        effects.interrupt = self.interrupts(stale);
+        // Nothing tells a connection in use from the others, because noting that down would cost
+        // each check-out something; here it is rare enough to look at all.
+        let granted = self.granted.values().filter_map(|grant| match grant {
+            Grant::Connection(member) => Some(member.id),
+            Grant::Slot(_) | Grant::Refused(_) => None,
+        });
+        let unused: HashSet<u32> = self
+            .idle
+            .iter()
+            .map(|member| member.id)
+            .chain(granted)
+            .collect();
+        let mut in_use: Vec<(u32, Generation)> = self
+            .known
+            .iter()
+            .filter(|(id, known)| !known.is_pending && !unused.contains(id) && stale(known))
+            .map(|(id, known)| (*id, known.generation))
+            .collect();
+        in_use.sort_unstable_by_key(|(id, _)| *id);
+        for (id, generation) in in_use {
+            self.in_use -= 1;
+            self.recalled.insert(id);
+            self.forget(id, generation);
+            self.journal.checked_in(id, &mut effects.events);
+            self.journal
+                .closed(id, ConnectionClosedReason::Stale, None, &mut effects.events);
+        }
+    }
+
+    fn was_recalled(&mut self, member: &Member<T>) -> bool {
+        !self.recalled.is_empty() && self.recalled.remove(&member.id)
     }
 
     fn interrupts(&self, wanted: impl Fn(&Known) -> bool) -> Vec<Arc<Interrupt>> {

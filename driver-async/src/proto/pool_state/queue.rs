@@ -33,24 +33,31 @@ impl<T, W> PoolState<T, W> {
         now: Instant,
     ) -> (Step<T>, Effects<T, W>) {
         let mut effects = Effects::default();
-        self.in_use -= 1;
-        self.remove(dead, ConnectionClosedReason::Error, &mut effects);
+        if self.was_recalled(&dead) {
+            effects.closed.push(dead);
+        } else {
+            self.in_use -= 1;
+            self.remove(dead, ConnectionClosedReason::Error, &mut effects);
+        }
         let step = self.advance(started, now, &mut effects);
         self.distribute(now, &mut effects);
         (step, effects)
     }
 
-    /// Notes that a probed connection is alive and is handed out.
+    /// Hands out a connection that was probed and is alive, unless it was interrupted meanwhile.
     pub(crate) fn accept(
         &mut self,
-        member: &Member<T>,
+        member: Box<Member<T>>,
         started: Instant,
         now: Instant,
-    ) -> Effects<T, W> {
+    ) -> (Step<T>, Effects<T, W>) {
+        if self.recalled.contains(&member.id) {
+            return self.replace(member, started, now);
+        }
         let mut effects = Effects::default();
         self.journal
             .checked_out(member.id, now - started, &mut effects.events);
-        effects
+        (Step::Ready(member), effects)
     }
 
     /// What a waiter does next; `None` when it goes on waiting, to be woken by `waker`.

@@ -153,13 +153,13 @@ fn clearing_fails_the_waiters_once_and_closes_what_comes_back() {
     let held = new_member(&mut state, now);
     let waiter = ticket(state.check_out(now).0);
     let _ = state.look(waiter, "waiter", now, now);
-    let effects = state.clear(ClearCause::new(Error::internal("gone")));
+    let effects = state.clear(ClearCause::new(Error::internal("gone")), now);
     assert_eq!(names(&effects), ["PoolCleared"]);
     assert_eq!(effects.wake, ["waiter"]);
     let (step, effects) = state.look(waiter, "waiter", now, now);
     assert!(matches!(step, Some(Step::Refused(Refusal::Cleared))));
     assert_eq!(names(&effects), ["Failed ConnectionError"]);
-    assert_eq!(names(&state.clear(ClearCause::default())), [""; 0]);
+    assert_eq!(names(&state.clear(ClearCause::default(), now)), [""; 0]);
     let effects = state.check_in(held, true, now);
     assert_eq!(names(&effects), ["In 1", "Closed 1 Stale"]);
     assert_eq!(effects.closed.len(), 1);
@@ -178,7 +178,7 @@ fn a_connection_granted_before_a_clearing_is_not_handed_out_after_it() {
     let held = new_member(&mut state, now);
     let waiter = ticket(state.check_out(now).0);
     let _ = state.check_in(held, true, now);
-    let _ = state.clear(ClearCause::default());
+    let _ = state.clear(ClearCause::default(), now);
     let mut state = ready(state);
     let (step, effects) = state.look(waiter, "", now, now);
     assert_eq!(names(&effects), ["Closed 1 Stale", "Created 2"]);
@@ -190,7 +190,7 @@ fn a_connection_that_was_being_established_during_a_clearing_is_closed() {
     let now = Instant::now();
     let mut state = state(1);
     let pending = slot(state.check_out(now).0);
-    let _ = state.clear(ClearCause::default());
+    let _ = state.clear(ClearCause::default(), now);
     let mut state = ready(state);
     let (outcome, effects) = state.established(pending, "socket", None, now, now);
     assert!(matches!(outcome, Err(Refusal::Cleared)));
@@ -202,20 +202,64 @@ fn a_connection_that_was_being_established_during_a_clearing_is_closed() {
 }
 
 #[test]
-fn interrupting_reaches_older_connections_only() {
+fn interrupting_closes_older_connections_at_once() {
     let now = Instant::now();
     let mut state = state(3);
     let held = new_member(&mut state, now);
+    let idle = new_member(&mut state, now);
+    let _ = state.check_in(idle, true, now);
+    let _ = member(state.check_out(now).0);
     let pending = slot(state.check_out(now).0);
-    let effects = state.clear(ClearCause::default().interrupting());
-    assert_eq!(effects.interrupt.len(), 2);
+    let effects = state.clear(ClearCause::default().interrupting(), now);
+    assert_eq!(
+        names(&effects),
+        [
+            "PoolCleared",
+            "In 1",
+            "Closed 1 Stale",
+            "In 2",
+            "Closed 2 Stale"
+        ]
+    );
+    assert_eq!(effects.interrupt.len(), 3);
     effects.interrupt.iter().for_each(|signal| signal.fire());
     assert!(held.interrupt().is_fired() && pending.interrupt().is_fired());
     let effects = state.not_established(pending, &Failure::Interrupted, now);
-    assert_eq!(names(&effects), ["Closed 2 Stale"]);
+    assert_eq!(names(&effects), ["Closed 3 Stale"]);
+    assert_eq!(state.counts(), PoolCounts::default());
+
     let mut state = ready(state);
     let young = new_member(&mut state, now);
     assert!(!young.interrupt().is_fired());
+    let effects = state.check_in(held, false, now);
+    assert_eq!(names(&effects), [""; 0]);
+    assert_eq!(state.counts().in_use, 1);
+}
+
+#[test]
+fn a_connection_interrupted_while_it_is_probed_is_not_handed_out() {
+    let now = Instant::now();
+    let mut state = state(1);
+    state.limits.load_balanced = true;
+    let service = ObjectId::new();
+    let slot = slot(state.check_out(now).0);
+    let (held, _) = state.established(slot, "socket", Some(service), now, now);
+    let _ = state.check_in(held.unwrap(), true, now);
+    let later = now + PROBE_AFTER;
+    let Step::Probe(probed) = state.check_out(later).0 else {
+        panic!("expected a probe");
+    };
+    let waiter = ticket(state.check_out(later).0);
+    let cause = ClearCause::default().service_id(service).interrupting();
+    let effects = state.clear(cause, later);
+    assert_eq!(
+        names(&effects),
+        ["PoolCleared", "In 1", "Closed 1 Stale", "Created 2"]
+    );
+    let (step, effects) = state.accept(probed, later, later);
+    assert!(matches!(step, Step::Wait(later) if later > waiter));
+    assert_eq!(names(&effects), [""; 0]);
+    assert_eq!(state.counts().total, 1);
 }
 
 #[test]
@@ -230,8 +274,8 @@ fn behind_a_load_balancer_one_service_is_cleared_and_the_pool_stays_ready() {
         member.unwrap()
     };
     let (first, second) = (connect(one), connect(two));
-    assert_eq!(names(&state.clear(ClearCause::default())), [""; 0]);
-    let effects = state.clear(ClearCause::default().service_id(one));
+    assert_eq!(names(&state.clear(ClearCause::default(), now)), [""; 0]);
+    let effects = state.clear(ClearCause::default().service_id(one), now);
     assert_eq!(names(&effects), ["PoolCleared"]);
     assert_eq!(state.generation(Some(one)).number(), 1);
     let effects = state.check_in(first, true, now);

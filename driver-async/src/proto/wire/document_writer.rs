@@ -294,8 +294,9 @@ pub(super) fn checked(length: usize) -> Result<i32> {
 }
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "a test may panic")]
 mod tests {
+    #![expect(clippy::indexing_slicing, reason = "a test may panic")]
+
     use bson::{
         Binary, DateTime, Decimal128, JavaScriptCodeWithScope, Regex, doc, spec::BinarySubtype,
     };

@@ -250,8 +250,9 @@ fn truncated() -> Error {
 }
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "a test may panic")]
 mod tests {
+    #![expect(clippy::indexing_slicing, reason = "a test may panic")]
+
     use bson::{Document, doc, rawdoc};
 
     use super::*;

@@ -1,0 +1,153 @@
+//! What the cases share: a client whose events are recorded, operations that last as long as a
+//! case wants, and many threads at once.
+
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use conformance_tests::behaviour::Deployment;
+
+use super::recorder::Recorder;
+use super::servers::{operations, wait_until, writable};
+use crate::flavor::driver::bson::{Document, doc};
+use crate::flavor::driver::error::{Error, Result};
+use crate::flavor::driver::options::ClientOptions;
+use crate::flavor::driver::{Client, Collection, Database};
+use crate::flavor::{go, spawn};
+
+/// A client whose events are recorded, and the case's database.
+pub(crate) struct Observed {
+    pub(crate) client: Client,
+    pub(crate) events: Recorder,
+    database: String,
+}
+
+impl Observed {
+    /// A client of the whole deployment with these connection string options.
+    pub(crate) fn new(deployment: &Deployment, options: &str) -> Self {
+        Self::at(deployment, &deployment.uri_with(options))
+    }
+
+    /// A client with that connection string.
+    pub(crate) fn at(deployment: &Deployment, uri: &str) -> Self {
+        Self::configured(deployment, uri, |_| ())
+    }
+
+    /// A client with that connection string and changes to its options.
+    pub(crate) fn configured(
+        deployment: &Deployment,
+        uri: &str,
+        change: impl FnOnce(&mut ClientOptions),
+    ) -> Self {
+        let mut options = go!(ClientOptions::parse(uri)).expect("the connection string is valid");
+        let events = Recorder::default();
+        events.listen(&mut options);
+        change(&mut options);
+        let client = Client::with_options(options).expect("the options are valid");
+        Self {
+            client,
+            events,
+            database: deployment.database_name().to_owned(),
+        }
+    }
+
+    /// The case's database.
+    pub(crate) fn database(&self) -> Database {
+        self.client.database(&self.database)
+    }
+
+    /// The one collection that most cases need.
+    pub(crate) fn people(&self) -> Collection<Document> {
+        self.database().collection("people")
+    }
+
+    /// Fills the collection with documents whose `_id` counts from 0.
+    pub(crate) fn with_people(self, count: i32) -> Self {
+        go!(self
+            .people()
+            .insert_many((0..count).map(|id| doc! { "_id": id })))
+        .expect("inserts people");
+        self
+    }
+
+    pub(crate) fn ping(&self) -> Result<Document> {
+        go!(self.database().run_command(doc! { "ping": 1 }))
+    }
+
+    /// How many connections the recorded events leave open.
+    pub(crate) fn open_connections(&self) -> usize {
+        let created = self.events.count(|event| event.is_connection_created());
+        created - self.events.count(|event| event.is_connection_closed())
+    }
+
+    /// The session of the last command of that name.
+    pub(crate) fn last_session(&self, command: &str) -> Document {
+        let commands = self.events.commands_named(command);
+        let last = commands.last().expect("the command was sent");
+        last.command
+            .get_document("lsid")
+            .expect("the command has a session")
+            .clone()
+    }
+}
+
+/// An operation that keeps its connection and session until it is released.
+pub(crate) struct Held<'a> {
+    deployment: &'a Deployment,
+    mark: String,
+    thread: JoinHandle<Result<Document>>,
+}
+
+impl<'a> Held<'a> {
+    /// Starts the operation and waits until the server is at it.
+    pub(crate) fn start(deployment: &'a Deployment, client: &Client) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let mark = format!("held {}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let admin = client.database("admin");
+        let command = doc! { "sleep": 1, "secs": 120, "lock": "none", "comment": &mark };
+        let thread = spawn(move || go!(admin.run_command(command)));
+        let held = Self {
+            deployment,
+            mark,
+            thread,
+        };
+        wait_until("held operation on the server", || held.operation());
+        held
+    }
+
+    /// Ends the operation on the server, and waits until the driver has seen it end.
+    pub(crate) fn release(self) -> Error {
+        let operation = self.operation().expect("the operation goes on until now");
+        let kill = doc! { "killOp": 1, "op": operation.get("opid").expect("it has a number") };
+        let servers = self.deployment.servers();
+        servers
+            .run_admin_command(writable(self.deployment), &kill)
+            .expect("ends the operation");
+        let outcome = self.thread.join().expect("the thread does not panic");
+        outcome.expect_err("the operation was interrupted")
+    }
+
+    fn operation(&self) -> Option<Document> {
+        let filter = doc! { "command.sleep": 1, "command.comment": &self.mark };
+        operations(self.deployment, writable(self.deployment), filter).pop()
+    }
+}
+
+/// Runs a function in that many threads that begin together, and gives what each returned.
+pub(crate) fn in_parallel<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let barrier = Barrier::new(threads);
+    let (barrier, work) = (&barrier, &work);
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..threads)
+            .map(|number| {
+                scope.spawn(move || {
+                    barrier.wait();
+                    work(number)
+                })
+            })
+            .collect();
+        all.into_iter()
+            .map(|thread| thread.join().expect("the thread does not panic"))
+            .collect()
+    })
+}

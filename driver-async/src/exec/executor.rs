@@ -1,0 +1,172 @@
+//! What all operations of one client share.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use bson::RawDocument;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::{
+    clock,
+    error::{Error, Result},
+    proto::{
+        cluster_time::ClusterTime,
+        session_pool::{ServerSession, SessionPool},
+    },
+    topology::{Settings, Topology},
+};
+
+/// What all operations of one client share: the deployment, the sessions, the cluster's clock.
+///
+/// Cloning it is cheap. When the last clone is dropped, the topology is closed.
+#[derive(Clone, Debug)]
+pub(crate) struct Executor {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    topology: Arc<Topology>,
+    sessions: Mutex<SessionPool>,
+    cluster_time: ArcSwap<ClusterTime>,
+    operations: AtomicUsize,
+    idle: Notify,
+}
+
+impl Executor {
+    pub(crate) fn new(topology: Topology) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                topology: Arc::new(topology),
+                sessions: Mutex::default(),
+                cluster_time: ArcSwap::default(),
+                operations: AtomicUsize::new(0),
+                idle: Notify::new(),
+            }),
+        }
+    }
+
+    /// Runs a future in the background, on the runtime of the first operation. Does nothing after
+    /// the client was shut down; never blocks.
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = self.inner.topology.runtime()
+            && !self.inner.topology.is_closed()
+        {
+            runtime.spawn(future);
+        }
+    }
+
+    pub(crate) fn topology(&self) -> &Arc<Topology> {
+        &self.inner.topology
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.inner.topology.settings
+    }
+
+    /// Counts an operation as in progress while the result exists.
+    pub(crate) fn begin_operation(&self) -> Result<InProgress<'_>> {
+        if self.inner.topology.is_closed() {
+            return Err(Error::shutdown());
+        }
+        self.inner.operations.fetch_add(1, Ordering::Relaxed);
+        Ok(InProgress(&self.inner))
+    }
+
+    /// Waits until no operation is in progress.
+    pub(crate) async fn operations_ended(&self) {
+        loop {
+            let idle = self.inner.idle.notified();
+            tokio::pin!(idle);
+            idle.as_mut().enable();
+            if self.inner.operations.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    pub(crate) fn take_session(&self) -> ServerSession {
+        let now = clock::now();
+        let timeout = self.session_timeout();
+        let pooled = self.inner.sessions.lock().take(now, timeout);
+        pooled.unwrap_or_else(|| ServerSession::new(bson::Uuid::new().bytes(), now))
+    }
+
+    pub(crate) fn put_back_session(&self, session: ServerSession) {
+        let timeout = self.session_timeout();
+        self.inner
+            .sessions
+            .lock()
+            .put_back(session, clock::now(), timeout);
+    }
+
+    /// The ids of all free sessions, which are then forgotten.
+    pub(crate) fn drain_sessions(&self) -> Vec<[u8; 16]> {
+        self.inner.sessions.lock().drain()
+    }
+
+    fn session_timeout(&self) -> Option<Duration> {
+        self.inner
+            .topology
+            .snapshot()
+            .description
+            .logical_session_timeout()
+    }
+
+    /// Takes over the `$clusterTime` of a reply, if it is newer.
+    pub(crate) fn advance_cluster_time(&self, reply: &RawDocument) {
+        let Ok(Some(time)) = reply.get("$clusterTime") else {
+            return;
+        };
+        let Some(time) = time.as_document() else {
+            return;
+        };
+        loop {
+            // Most replies bring nothing new, which costs one look.
+            let current = self.inner.cluster_time.load();
+            if !current.is_behind(time) {
+                return;
+            }
+            let mut newer = ClusterTime::clone(&current);
+            newer.advance(time);
+            let found = self
+                .inner
+                .cluster_time
+                .compare_and_swap(&current, Arc::new(newer));
+            if Arc::ptr_eq(&found, &current) {
+                return;
+            }
+        }
+    }
+
+    /// The newest `$clusterTime` seen.
+    pub(crate) fn cluster_time(&self) -> arc_swap::Guard<Arc<ClusterTime>> {
+        self.inner.cluster_time.load()
+    }
+}
+
+/// An operation in progress, until dropped.
+#[derive(Debug)]
+pub(crate) struct InProgress<'a>(&'a Inner);
+
+impl Drop for InProgress<'_> {
+    fn drop(&mut self) {
+        if self.0.operations.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.idle.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.topology.close();
+    }
+}
