@@ -1,4 +1,56 @@
-//! A fast, complete, non-blocking MongoDB driver.
+//! A fast, complete, non-blocking MongoDB driver on tokio.
+//!
+//! ```no_run
+//! use futures_util::TryStreamExt;
+//! use motorcade::{Client, bson::doc, error::Result};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Debug, Serialize, Deserialize)]
+//! struct Person {
+//!     name: String,
+//!     age: u32,
+//! }
+//!
+//! # async fn example() -> Result<()> {
+//! let client = Client::with_uri_str("mongodb://localhost:27017").await?;
+//! let people = client.database("town").collection::<Person>("people");
+//! people.insert_one(Person { name: "Ada".into(), age: 36 }).await?;
+//! let mut adults = people.find(doc! { "age": { "$gte": 18 } }).sort(doc! { "name": 1 }).await?;
+//! while let Some(person) = adults.try_next().await? {
+//!     println!("{person:?}");
+//! }
+//! client.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Every verb returns an [action]: plain data that does nothing until it is awaited, with
+//! one setter an option. Handles ([`Client`], [`Database`], [`Collection`]) are cheap to clone and
+//! share one pool of connections for each server. Make one client and keep it.
+//!
+//! # What this version does not do
+//! Explicit sessions and transactions, find-and-modify, bulk writes, change streams, GridFS, search
+//! indexes, `mongodb+srv` look-ups, compression, SOCKS5 proxies, client-side operation timeouts
+//! (`timeoutMS`), field level encryption, and the mechanisms MONGODB-AWS, MONGODB-OIDC and GSSAPI.
+//! Options that ask for one of these give an error, or a [warning] where ignoring them is safe.
+//!
+//! [warning]: options::ClientOptions::warnings
+//!
+//! # Cancellation
+//! Any future of this crate may be dropped at any await, by `select!` or a timeout. A connection
+//! that was in the midst of a message is closed and its place in the pool given back; a cursor that
+//! was dropped is killed on its server in the background. Whether a cancelled write was done is
+//! not known, as with any lost connection.
+//!
+//! # Runtimes and blocking code
+//! Operations must be awaited on a tokio runtime with I/O and time enabled; background tasks run on
+//! the runtime of the client's first operation, and end with it. For blocking code there is
+//! `motorcade-sync`, the same driver with `.run()` in place of `.await`.
+//!
+//! # Features
+//! | feature | default | effect |
+//! |---|---|---|
+//! | `rustls-tls` | yes | TLS connections with rustls, ring and the bundled Mozilla roots |
 
 pub mod action;
 mod address;

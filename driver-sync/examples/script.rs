@@ -13,6 +13,7 @@ use std::{
     error::Error,
     fs::File,
     io::{self, BufRead, BufReader, Cursor},
+    process::ExitCode,
 };
 
 use clap::Parser;
@@ -39,8 +40,18 @@ struct Arguments {
     namespace: motorcade_sync::Namespace,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let (input, size) = open(arguments.file.as_deref())?;
     // Kept until the end: dropping it stops the server.
     let (uri, _deployment) = match std::env::var("MONGODB_URI") {
         Ok(uri) => (uri, None),
@@ -54,7 +65,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let database = client.database(&arguments.namespace.db);
     let records = database.collection::<Document>(&arguments.namespace.coll);
     records.drop().run()?;
-    let (input, size) = open(arguments.file.as_deref())?;
     let count = load(input, size, &records)?;
     println!("Loaded {count} documents into {}.", records.namespace());
     summarise(&records, &arguments.group_by)?;

@@ -32,7 +32,7 @@ use crate::{
 /// set, nothing is allocated.
 ///
 /// # Errors
-/// An error that waiting cannot mend; see [`suitable`].
+/// An error that waiting cannot mend; see `suitable`.
 pub fn decide<'t>(
     topology: &'t TopologyDescription,
     criteria: &Criteria<'_>,
