@@ -147,7 +147,8 @@ impl<T> Cursor<T> {
         else {
             return Ok(());
         };
-        let outcome = exec::execute_in_session(executor, kill, session).await;
+        let session = session.take();
+        let outcome = exec::execute_last_of_session(executor, kill, session).await;
         self.inner.phase = Phase::Ended;
         outcome
     }
@@ -338,13 +339,13 @@ impl Inner {
         let Phase::Abandoned {
             executor,
             mut kill,
-            mut session,
+            session,
         } = mem::replace(&mut self.phase, Phase::Ended)
         else {
             return;
         };
         executor.clone().spawn(async move {
-            let outcome = exec::execute_in_session(&executor, &mut kill, &mut session).await;
+            let outcome = exec::execute_last_of_session(&executor, &mut kill, session).await;
             if let Err(error) = outcome {
                 tracing::debug!("a cursor could not be closed: {error}");
             }

@@ -44,7 +44,19 @@ pub(crate) async fn execute<O: Operation>(
     executor: &Executor,
     operation: &mut O,
 ) -> Result<O::Output> {
-    let mut call = Call::new(executor, operation, None);
+    execute_last_of_session(executor, operation, None).await
+}
+
+/// Runs an operation after which its session, a cursor's or a new one, is free for others.
+///
+/// # Errors
+/// As [`execute`].
+pub(crate) async fn execute_last_of_session<O: Operation>(
+    executor: &Executor,
+    operation: &mut O,
+    session: Option<ImplicitSession>,
+) -> Result<O::Output> {
+    let mut call = Call::new(executor, operation, session);
     let done = run(&mut call).await?;
     // The session goes back before the connection, so that whoever gets the connection next finds
     // it: then as many operations as there are connections need no more sessions than that.
