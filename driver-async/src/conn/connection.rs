@@ -239,8 +239,12 @@ impl Connection {
     }
 
     async fn send(&mut self, trailing: &[u8]) -> Result<()> {
-        let mut message = Buf::chain(&*self.outgoing, trailing);
-        self.stream.write_all_buf(&mut message).await?;
+        if trailing.is_empty() {
+            self.stream.write_all(&self.outgoing).await?;
+        } else {
+            let mut message = Buf::chain(&*self.outgoing, trailing);
+            self.stream.write_all_buf(&mut message).await?;
+        }
         self.stream.flush().await?;
         if self.outgoing.capacity() > KEPT_BUFFER {
             self.outgoing = Vec::with_capacity(1024);

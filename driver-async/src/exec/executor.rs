@@ -19,6 +19,7 @@ use crate::{
     proto::{
         cluster_time::ClusterTime,
         session_pool::{ServerSession, SessionPool},
+        wire::fields,
     },
     topology::{Settings, Topology},
 };
@@ -123,20 +124,16 @@ impl Executor {
 
     /// Takes over the `$clusterTime` of a reply, if it is newer.
     pub(crate) fn advance_cluster_time(&self, reply: &RawDocument) {
-        let Ok(Some(time)) = reply.get("$clusterTime") else {
-            return;
-        };
-        let Some(time) = time.as_document() else {
+        let time = fields(reply).find(|field| field.key == b"$clusterTime");
+        let Some(time) = time.and_then(|time| time.document()) else {
             return;
         };
         loop {
             // Most replies bring nothing new, which costs one look.
             let current = self.inner.cluster_time.load();
-            if !current.is_behind(time) {
+            let Some(newer) = current.advanced(time) else {
                 return;
-            }
-            let mut newer = ClusterTime::clone(&current);
-            newer.advance(time);
+            };
             let found = self
                 .inner
                 .cluster_time

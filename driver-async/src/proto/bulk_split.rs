@@ -10,6 +10,8 @@ use crate::error::{Error, Result};
 /// The bytes of a generated `_id`: its type, its key with the end, and the object id.
 const GENERATED_ID: usize = 1 + 4 + 12;
 const LENGTH: usize = 4;
+/// Room for a small document, so that the buffer need not grow for it step by step.
+const FIRST_ROOM: usize = 512;
 
 /// The documents of an insert, each serialised once, one after the other in one buffer.
 ///
@@ -46,6 +48,9 @@ impl Payload {
     /// # Errors
     /// A BSON error when the value is no document. The documents before it stay.
     pub(crate) fn push<T: Serialize>(&mut self, document: &T) -> Result<()> {
+        if self.bytes.capacity() == 0 {
+            self.bytes.reserve(FIRST_ROOM);
+        }
         let base = self.bytes.len();
         match self.try_push(document, base) {
             Ok(id) => {

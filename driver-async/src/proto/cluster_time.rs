@@ -2,6 +2,8 @@
 
 use bson::{RawDocument, RawDocumentBuf, Timestamp};
 
+use crate::proto::wire::fields;
+
 /// The newest `$clusterTime` seen, as the driver sessions specification has it gossiped.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClusterTime {
@@ -9,24 +11,19 @@ pub(crate) struct ClusterTime {
 }
 
 impl ClusterTime {
-    /// Takes over a `$clusterTime` document if it is newer; says whether it was.
+    /// A clock that has taken over a `$clusterTime` document; `None` when the document is not newer.
     ///
     /// A document without a timestamp is ignored: a wrong clock must not stop an operation.
-    pub(crate) fn advance(&mut self, document: &RawDocument) -> bool {
-        match document.get_timestamp("clusterTime") {
-            Ok(time) if self.is_behind(document) => {
-                self.newest = Some((time, document.to_owned()));
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether a `$clusterTime` document is newer than the newest so far.
-    pub(crate) fn is_behind(&self, document: &RawDocument) -> bool {
+    pub(crate) fn advanced(&self, document: &RawDocument) -> Option<Self> {
+        let time = fields(document).find(|field| field.key == b"clusterTime")?;
+        let time = time.timestamp()?;
         let newest = self.newest.as_ref().map(|(time, _)| *time);
-        let time = document.get_timestamp("clusterTime");
-        time.is_ok_and(|time| newest.is_none_or(|newest| newest < time))
+        if newest.is_some_and(|newest| time <= newest) {
+            return None;
+        }
+        Some(Self {
+            newest: Some((time, document.to_owned())),
+        })
     }
 
     /// The newest document, to be sent as `$clusterTime`.
@@ -44,12 +41,12 @@ mod tests {
     #[test]
     fn the_clock_never_goes_back() {
         let at = |time, increment| rawdoc! { "clusterTime": Timestamp { time, increment } };
-        let mut clock = ClusterTime::default();
-        assert!(clock.advance(&at(5, 2)));
-        assert!(!clock.advance(&at(5, 1)));
-        assert!(!clock.advance(&at(4, 9)));
-        assert!(!clock.advance(&rawdoc! { "clusterTime": "soon" }));
-        assert!(clock.advance(&at(5, 3)));
+        let clock = ClusterTime::default().advanced(&at(5, 2)).unwrap();
+        assert!(clock.advanced(&at(5, 2)).is_none());
+        assert!(clock.advanced(&at(5, 1)).is_none());
+        assert!(clock.advanced(&at(4, 9)).is_none());
+        assert!(clock.advanced(&rawdoc! { "clusterTime": "soon" }).is_none());
+        let clock = clock.advanced(&at(5, 3)).unwrap();
         assert_eq!(clock.document(), Some(&*at(5, 3)));
     }
 }

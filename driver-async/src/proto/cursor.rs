@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::{
     error::{Error, Result},
     namespace::Namespace,
+    proto::wire::fields,
 };
 
 /// The documents of one reply, walked in the received buffer without a copy.
@@ -101,7 +102,8 @@ impl CursorReply {
     /// An invalid-response error when a part is missing or of the wrong type.
     pub(crate) fn parse(reply: &Bytes) -> Result<Self> {
         let document = RawDocument::from_bytes(reply).map_err(invalid)?;
-        let Some(RawBsonRef::Document(cursor)) = document.get("cursor").map_err(invalid)? else {
+        let cursor = fields(document).find(|field| field.key == b"cursor");
+        let Some(cursor) = cursor.and_then(|cursor| cursor.document()) else {
             return Err(Error::invalid_response("the reply has no cursor document"));
         };
         let (mut id, mut namespace, mut batch) = (None, None, None);

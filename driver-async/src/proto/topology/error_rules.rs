@@ -2,14 +2,14 @@
 
 use std::{cmp::Ordering, io};
 
-use bson::{RawBsonRef, RawDocument};
+use bson::RawDocument;
 
 use crate::{
     error::{
         CommandError, Error, ErrorKind, RETRYABLE_ERROR, SYSTEM_OVERLOADED_ERROR, StateChange,
         WriteConcernError, WriteFailure,
     },
-    proto::hello::TopologyVersion,
+    proto::{hello::TopologyVersion, wire::fields},
 };
 
 /// The first wire version (MongoDB 4.2) of servers that keep their connections open when they
@@ -147,13 +147,8 @@ pub fn topology_version(error: &Error) -> Option<TopologyVersion> {
 }
 
 fn is_success(reply: &RawDocument) -> bool {
-    match reply.get("ok") {
-        Ok(Some(RawBsonRef::Double(ok))) => ok == 1.0,
-        Ok(Some(RawBsonRef::Int32(ok))) => ok == 1,
-        Ok(Some(RawBsonRef::Int64(ok))) => ok == 1,
-        Ok(Some(RawBsonRef::Boolean(ok))) => ok,
-        _ => false,
-    }
+    let ok = fields(reply).find(|field| field.key == b"ok");
+    ok.and_then(|ok| ok.number()) == Some(1.0)
 }
 
 /// "not writable primary" and "node is recovering" section.

@@ -10,10 +10,12 @@
 )]
 
 mod document_writer;
+mod fields;
 mod header;
 mod op_msg;
 
 pub(crate) use document_writer::DocumentWriter;
+pub(crate) use fields::fields;
 pub(crate) use header::{Header, OP_MSG};
 pub(crate) use op_msg::{
     DEFAULT_MAX_MESSAGE_SIZE, MessageFlags, MessageWriter, Reply, prepared_body,
