@@ -159,7 +159,9 @@ fn a_network_error_resets_only_its_servers_description(deployment: &Deployment) 
 }
 
 fn only_a_server_in_shutdown_loses_its_pool(deployment: &Deployment) {
-    let subject = Observed::new(deployment, "retryWrites=false").with_people(1);
+    // A streaming monitor finds an unchanged server again with its next heartbeat.
+    let options = "retryWrites=false&heartbeatFrequencyMS=500";
+    let subject = Observed::new(deployment, options).with_people(1);
     let here = address(deployment, writable(deployment));
     for (code, clears) in [(10107, 0), (13435, 0), (91, 1), (11600, 1)] {
         subject.events.forget();
@@ -183,7 +185,12 @@ fn only_a_server_in_shutdown_loses_its_pool(deployment: &Deployment) {
 }
 
 fn a_cursor_stays_with_its_server_while_that_is_unknown(deployment: &Deployment) {
-    let subject = Observed::new(deployment, "retryWrites=false").with_people(6);
+    // A streaming monitor finds an unchanged server again with its next heartbeat: not soon.
+    let options = "retryWrites=false&heartbeatFrequencyMS=60000";
+    let subject = Observed::new(deployment, options).with_people(6);
+    subject.events.wait_for_count("check that waits", 1, |event| {
+        matches!(event.sdam(), Some(SdamEvent::ServerHeartbeatStarted(event)) if event.awaited)
+    });
     let mut cursor = go!(subject.people().find(doc! {}).batch_size(2)).expect("finds");
     let data = doc! { "failCommands": ["insert"], "errorCode": 10107 };
     let _failing = FailPoint::times(deployment, 1, data);
@@ -195,6 +202,19 @@ fn a_cursor_stays_with_its_server_while_that_is_unknown(deployment: &Deployment)
         count += 1;
     }
     assert_eq!(count, 6);
+    let events = subject.events.events();
+    let lost = events
+        .iter()
+        .rev()
+        .find_map(|event| became(event, ServerType::Unknown));
+    let known = events
+        .iter()
+        .filter(|event| became(event, ServerType::Standalone).is_some());
+    assert_eq!(
+        (lost, known.count()),
+        (Some(here), 1),
+        "it was unknown all the time"
+    );
     let find = subject.events.commands_named("find").remove(0);
     for more in subject.events.commands_named("getMore") {
         assert_eq!(more.connection.address, find.connection.address);

@@ -172,7 +172,8 @@ fn round_trips_are_timed_apart_in_stream_mode_only(deployment: &Deployment) {
         (connections_to(deployment, member) == 0).then_some(())
     });
 
-    let streaming = Observed::new(deployment, "serverMonitoringMode=stream");
+    let options = "serverMonitoringMode=stream&heartbeatFrequencyMS=500";
+    let streaming = Observed::new(deployment, options);
     streaming.ping().expect("pings");
     wait_until("connection for round trips", || {
         (connections_to(deployment, member) == 3).then_some(())

@@ -156,7 +156,7 @@ fn stalled_background_connections_do_not_delay_operations(deployment: &Deploymen
     let data = doc! {
         "failCommands": ["saslContinue"],
         "blockConnection": true,
-        "blockTimeMS": 8000,
+        "blockTimeMS": 4000,
     };
     let _stalling = FailPoint::on_secured(deployment, "alwaysOn", data);
     // Pings keep one connection fresh; the other grows too old, and its successor stalls.

@@ -37,7 +37,7 @@ fn the_text_of_a_timeout_names_the_limit_in_force(deployment: &Deployment) {
     let data = doc! {
         "failCommands": ["find"],
         "blockConnection": true,
-        "blockTimeMS": 3000,
+        "blockTimeMS": 1500,
     };
     let _blocking = FailPoint::times(deployment, 1, data);
     let start = Instant::now();
@@ -65,7 +65,7 @@ fn a_read_is_tried_again_after_one_clear_of_the_pool(deployment: &Deployment) {
 }
 
 fn a_write_is_tried_again_with_the_same_number(deployment: &Deployment) {
-    let subject = Observed::new(deployment, "").with_people(1);
+    let subject = Observed::new(deployment, "heartbeatFrequencyMS=500").with_people(1);
     for data in [doc! { "closeConnection": true }, doc! { "errorCode": 91 }] {
         subject.events.forget();
         let mut data = data;
