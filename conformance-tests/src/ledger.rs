@@ -110,7 +110,8 @@ fn path(folder: &Path, flavor: Flavor) -> PathBuf {
 }
 
 /// A hash over the sources of both drivers, the suite and the servers' starter, as they lie in
-/// the repository now; `cargo test` has just built them.
+/// the repository now; `cargo test` has just built them. The servers that the environment asks for
+/// count too, because a run on other servers may well end otherwise.
 ///
 /// # Errors
 ///
@@ -129,6 +130,9 @@ pub fn fingerprint_of_sources() -> io::Result<String> {
     }
     files.sort();
     let mut hasher = DefaultHasher::new();
+    for variable in ["MONGOD", "MOTORCADE_SERVER_VERSION"] {
+        std::env::var_os(variable).hash(&mut hasher);
+    }
     for file in files {
         file.hash(&mut hasher);
         fs::read(&file)?.hash(&mut hasher);

@@ -25,6 +25,8 @@ pub struct BehaviourCase {
     pub on: On,
     /// What it may do to the deployment meanwhile.
     pub access: Access,
+    /// The first server version, major and minor, that has what the case needs.
+    pub since: (u32, u32),
     /// Shows the behaviour; panics when it does not hold.
     pub run: fn(&Deployment),
 }
@@ -70,10 +72,36 @@ impl BehaviourCase {
         let module = self.module.rsplit("::").next().unwrap_or(self.module);
         format!("{}::{module}::{}_{}", kind.name(), self.id, self.name)
     }
+
+    /// Why the case cannot run on servers of that version, such as `4.2.6`.
+    fn objection_to(&self, version: &str) -> Option<String> {
+        let (major, minor) = self.since;
+        is_older(version, self.since)
+            .then(|| format!("needs MongoDB {major}.{minor}, and this is {version}"))
+    }
+
+    /// Who may run beside the case on servers of that version. Before 4.4, a fail point may fail
+    /// the commands of any application, whatever name it was set for.
+    fn lane_on(&self, version: &str) -> Access {
+        match self.access {
+            Access::FailPoint if is_older(version, (4, 4)) => Access::Disturbs,
+            access => access,
+        }
+    }
 }
 
-/// Lists the behaviours of a suite module: `id name: where, access;` a line each. Defines
-/// `cases()`, which gives the list.
+/// Whether a version is of an earlier release than that; one that cannot be read is not.
+fn is_older(version: &str, release: (u32, u32)) -> bool {
+    let mut numbers = version.split('.').map(str::parse);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < release,
+        _ => false,
+    }
+}
+
+/// Lists the behaviours of a suite module: `id name: where, access;` a line each, and
+/// `, since (4, 4)` after the access when older servers lack what the case needs, which is then
+/// reported as ignored there. Defines `cases()`, which gives the list.
 ///
 /// ```
 /// use conformance_tests::behaviour::Deployment;
@@ -92,7 +120,9 @@ impl BehaviourCase {
 /// ```
 #[macro_export]
 macro_rules! behaviours {
-    ($($id:ident $name:ident: $on:ident, $access:ident;)*) => {
+    (@since) => { (0, 0) };
+    (@since $since:expr) => { $since };
+    ($($id:ident $name:ident: $on:ident, $access:ident $(, since $since:expr)?;)*) => {
         /// The behaviours of this module.
         pub(crate) fn cases() -> Vec<$crate::behaviour::BehaviourCase> {
             vec![$($crate::behaviour::BehaviourCase {
@@ -101,8 +131,45 @@ macro_rules! behaviours {
                 module: module_path!(),
                 on: $crate::behaviour::On::$on,
                 access: $crate::behaviour::Access::$access,
+                since: $crate::behaviours!(@since $($since)?),
                 run: $name,
             }),*]
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::behaviours! {
+        R1 anywhere: Either, Shared;
+        R2 where_it_is_known: Standalone, FailPoint, since (4, 4);
+    }
+
+    fn anywhere(_: &Deployment) {}
+    fn where_it_is_known(_: &Deployment) {}
+
+    #[test]
+    fn a_case_runs_from_the_version_on_that_it_names() {
+        let [anywhere, newer] = cases()[..] else {
+            panic!("two cases are listed")
+        };
+        assert_eq!(anywhere.objection_to("4.2.6"), None);
+        let objection = newer.objection_to("4.2.6").unwrap();
+        assert_eq!(objection, "needs MongoDB 4.4, and this is 4.2.6");
+        for version in ["4.4.2", "5.0.4", "10.0.0"] {
+            assert_eq!(newer.objection_to(version), None, "{version}");
+        }
+    }
+
+    #[test]
+    fn a_fail_point_that_fails_everybody_is_set_in_solitude() {
+        let [shared, fail_point] = cases()[..] else {
+            panic!("two cases are listed")
+        };
+        assert_eq!(fail_point.lane_on("4.2.6"), Access::Disturbs);
+        assert_eq!(fail_point.lane_on("4.4.2"), Access::FailPoint);
+        assert_eq!(shared.lane_on("4.2.6"), Access::Shared);
+    }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use super::lanes::Lanes;
 use super::{Access, BehaviourCase, Deployment};
@@ -75,17 +75,33 @@ fn trials(cases: &[BehaviourCase], shared: &Arc<Shared>) -> Vec<Trial> {
 
 fn trial(case: BehaviourCase, kind: DeploymentKind, shared: Arc<Shared>) -> Trial {
     let name = case.name_on(kind);
-    Trial::test(name.clone(), move || {
+    Trial::ignorable_test(name.clone(), move || {
         let [standalone, replica_set] = &shared.lanes;
         let lanes = match kind {
             DeploymentKind::Standalone => standalone,
             DeploymentKind::ReplicaSet => replica_set,
         };
-        lanes.enter(case.access, || shared.run(&case, kind, name))
+        let version = shared.version(kind)?;
+        if let Some(objection) = case.objection_to(&version) {
+            return Ok(Completion::ignored_with(objection));
+        }
+        lanes.enter(case.lane_on(&version), || {
+            shared.run(&case, kind, name)?;
+            Ok(Completion::Completed)
+        })
     })
 }
 
 impl Shared {
+    /// The version of the servers of that kind, which are started when they are not yet there.
+    fn version(&self, kind: DeploymentKind) -> Result<String, Failed> {
+        let running = self.deployments.of_kind(kind)?;
+        let version = running
+            .servers()
+            .map(|servers| servers.version().to_owned());
+        Ok(version.unwrap_or_default())
+    }
+
     fn run(&self, case: &BehaviourCase, kind: DeploymentKind, name: String) -> Result<(), Failed> {
         let running = self.deployments.of_kind(kind)?;
         let label = format!("{}_{}_{}", self.flavor.name(), case.id, case.name);

@@ -5,10 +5,12 @@
 //! `go!(people.insert_one(doc! { "name": "Ada" }))`; it lists its functions with `behaviours!` and
 //! stands in [`cases`].
 
+mod authentication;
 mod commands;
 mod construction;
 mod cursors;
 mod discovery;
+mod encryption;
 mod lifecycle;
 mod monitoring;
 mod pool;
@@ -29,6 +31,8 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
         lifecycle::cases(),
         pool::cases(),
         pool_establishing::cases(),
+        authentication::cases(),
+        encryption::cases(),
         discovery::cases(),
         monitoring::cases(),
         commands::cases(),

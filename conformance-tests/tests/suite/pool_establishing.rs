@@ -21,7 +21,7 @@ conformance_tests::behaviours! {
     R29 fifty_cold_operations_make_two_connections_at_a_time: Standalone, Shared;
     R35 two_refused_logins_in_a_row_leave_the_pool_usable: Standalone, FailPoint;
     R37 a_network_error_during_authentication_leaks_no_permit: Standalone, FailPoint;
-    R44 stalled_background_connections_do_not_delay_operations: Standalone, FailPoint;
+    R44 stalled_background_connections_do_not_delay_operations: Standalone, FailPoint, since (4, 4);
     F45 a_failing_background_connection_shows_in_the_topology: Standalone, FailPoint;
     R46 an_arbiter_gets_no_pool_unless_addressed_directly: ReplicaSet, Shared;
     N8 a_burst_of_operations_raises_connections_two_by_two: Either, Shared;

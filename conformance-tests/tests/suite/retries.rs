@@ -13,7 +13,7 @@ use crate::flavor::go;
 
 conformance_tests::behaviours! {
     F25 the_text_of_a_network_error_starts_with_the_server: Either, FailPoint;
-    F25 the_text_of_a_timeout_names_the_limit_in_force: Either, FailPoint;
+    F25 the_text_of_a_timeout_names_the_limit_in_force: Either, FailPoint, since (4, 4);
     N6 a_read_is_tried_again_after_one_clear_of_the_pool: Either, FailPoint;
     N6 a_write_is_tried_again_with_the_same_number: ReplicaSet, FailPoint;
     N6 a_second_failure_is_the_callers: ReplicaSet, FailPoint;

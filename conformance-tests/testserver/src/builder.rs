@@ -17,6 +17,8 @@ use crate::watcher::Watcher;
 
 /// Set to anything, it keeps the logs of every deployment.
 const KEEP_LOGS: &str = "MOTORCADE_KEEP_LOGS";
+/// The version to start where the program asks for none.
+const VERSION: &str = "MOTORCADE_SERVER_VERSION";
 /// A Unix socket's path has at most 107 bytes; ours adds up to 40 to the temporary folder.
 const LONGEST_BASE: usize = 64;
 
@@ -87,7 +89,8 @@ impl Builder {
         self
     }
 
-    /// Asks for a version of `mongod`, such as `4.2.6`.
+    /// Asks for a version of `mongod`, such as `4.2.6`. Where nothing asks, the environment
+    /// variable `MOTORCADE_SERVER_VERSION` does.
     ///
     /// Besides the default 6.0.5, the versions 4.2.6, 4.4.2, 5.0.4, 5.0.32 and 6.0.27 are obtained
     /// when they are not there; others must be what `MONGOD` or `PATH` gives.
@@ -175,7 +178,9 @@ impl Builder {
 
     fn find_mongod(&self) -> Result<Mongod> {
         let Some(program) = &self.mongod else {
-            return locate(&Surroundings::of_process(), self.version.as_deref());
+            let surrounding = std::env::var(VERSION).ok().filter(|name| !name.is_empty());
+            let version = self.version.clone().or(surrounding);
+            return locate(&Surroundings::of_process(), version.as_deref());
         };
         if !program.is_file() {
             return Err(Error::new(format!(

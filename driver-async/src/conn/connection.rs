@@ -280,13 +280,24 @@ impl Connection {
 
     async fn read_some(&mut self) -> Result<()> {
         if self.stream.read_buf(&mut self.inbound).await? == 0 {
-            let closed = io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the server closed the connection",
-            );
-            return Err(closed.into());
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, self.end_text()).into());
         }
         Ok(())
+    }
+
+    /// What the end of the stream means. Servers turn away whom they do not admit without a word.
+    fn end_text(&self) -> &'static str {
+        match (self.facts.server_type, self.stream.is_encrypted()) {
+            (ServerType::Unknown, false) => {
+                "the server closed the connection before its first reply: set tls=true if it \
+                 requires TLS"
+            }
+            (ServerType::Unknown, true) => {
+                "the server closed the connection before its first reply: set \
+                 tlsCertificateKeyFile if it requires a client certificate"
+            }
+            _ => "the server closed the connection",
+        }
     }
 }
 

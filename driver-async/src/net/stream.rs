@@ -41,6 +41,17 @@ impl Stream {
             Self::Tls(tls) => super::tls::is_closed(tls),
         }
     }
+
+    /// Whether nobody on the way can read along.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        match self {
+            Self::Tcp(_) => false,
+            #[cfg(unix)]
+            Self::Unix(_) => false,
+            #[cfg(feature = "rustls-tls")]
+            Self::Tls(_) => true,
+        }
+    }
 }
 
 fn is_silent(read: io::Result<usize>) -> bool {
@@ -65,7 +76,19 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        on_inner!(self.get_mut(), inner => Pin::new(inner).poll_read(context, buffer))
+        match self.get_mut() {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_read(context, buffer),
+            #[cfg(unix)]
+            Self::Unix(unix) => Pin::new(unix).poll_read(context, buffer),
+            #[cfg(feature = "rustls-tls")]
+            Self::Tls(tls) => Pin::new(tls)
+                .poll_read(context, buffer)
+                .map_err(super::tls::read_failure)
+                .map(|outcome| match outcome {
+                    Err(Some(error)) => Err(error),
+                    Ok(()) | Err(None) => Ok(()),
+                }),
+        }
     }
 }
 

@@ -27,7 +27,7 @@ use crate::{
     options::TlsOptions,
 };
 
-pub(super) use refusal::is_refusal;
+pub(super) use refusal::{is_refusal, read_failure};
 
 /// How to encrypt every connection of one client. Clones share everything.
 #[derive(Clone, Debug)]

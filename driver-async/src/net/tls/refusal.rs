@@ -54,6 +54,25 @@ pub(super) fn explain(host: &str, error: io::Error) -> Error {
     }
 }
 
+/// What a failed read from an encrypted stream means; `None` when it means the stream's end.
+///
+/// An end that TLS did not announce is an end like any other, since messages carry their length.
+/// Under TLS 1.3 the server's refusal of a certificate arrives only after the handshake.
+pub(in crate::net) fn read_failure(error: io::Error) -> Option<io::Error> {
+    let kind = error.kind();
+    if kind == io::ErrorKind::UnexpectedEof {
+        return None;
+    }
+    match error.downcast::<TlsError>() {
+        Ok(source @ TlsError::AlertReceived(_)) => {
+            let advice = advice("", &source);
+            Some(io::Error::new(kind, Refusal { advice, source }))
+        }
+        Ok(source) => Some(io::Error::new(kind, source)),
+        Err(error) => Some(error),
+    }
+}
+
 fn advice(host: &str, error: &TlsError) -> String {
     match error {
         TlsError::InvalidCertificate(error) => certificate_advice(host, error),
