@@ -1,0 +1,15 @@
+//! What only a non-blocking driver can get wrong, on real servers: futures dropped at any await,
+//! tasks aborted, something left behind.
+//!
+//! The tests take turns, because most of them count what the process or the server has.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(
+    clippy::await_holding_lock,
+    reason = "the tests take turns, each on a runtime of its own"
+)]
+
+mod aborted;
+mod dropped;
+mod ledger;
+mod servers;
