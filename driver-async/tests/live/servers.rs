@@ -28,7 +28,7 @@ pub(crate) fn standalone() -> &'static Deployment {
 
 /// Options for a client that the server knows by `app_name`.
 pub(crate) async fn options(deployment: &Deployment, app_name: &str) -> ClientOptions {
-    let mut options = ClientOptions::parse(&deployment.uri())
+    let mut options = ClientOptions::parse(deployment.uri())
         .await
         .expect("a deployment's connection string is right");
     options.app_name = Some(app_name.to_owned());
