@@ -101,7 +101,8 @@ action! { impl['a] InsertOne<'a> => Result<InsertOneResult>, |self| {
 
 action! { impl['a] InsertMany<'a> => Result<InsertManyResult>, |self| {
     let Self { collection, documents, options } = self;
-    let mut operation = operation::InsertMany::new(collection.scope(), documents?, options)?;
+    let id = exec::next_operation_id();
+    let mut operation = operation::InsertMany::new(collection.scope(), documents?, options, id)?;
     loop {
         let outcome = exec::execute(collection.executor(), &mut operation).await;
         if let Progress::Done(result) = operation.take(outcome) {

@@ -25,6 +25,9 @@ pub struct CommandStartedEvent {
     pub command_name: String,
     /// The message's number, which the event of the outcome has too.
     pub request_id: i32,
+    /// The operation that the command is part of. All attempts of one operation, and all commands
+    /// of one bulk write, have the same number, which is unique in the process.
+    pub operation_id: i64,
     /// The connection.
     pub connection: ConnectionInfo,
     /// The service behind a load balancer.
@@ -40,10 +43,14 @@ pub struct CommandSucceededEvent {
     pub duration: Duration,
     /// The whole reply; empty when the command holds secrets.
     pub reply: Document,
+    /// The database that the command went to.
+    pub db: String,
     /// The command's name.
     pub command_name: String,
     /// The number of the command's message.
     pub request_id: i32,
+    /// The operation that the command is part of, as in the started event.
+    pub operation_id: i64,
     /// The connection.
     pub connection: ConnectionInfo,
     /// The service behind a load balancer.
@@ -57,6 +64,8 @@ pub struct CommandSucceededEvent {
 pub struct CommandFailedEvent {
     /// The time from before the command was sent until it failed.
     pub duration: Duration,
+    /// The database that the command went to.
+    pub db: String,
     /// The command's name.
     pub command_name: String,
     /// Why; without the server's words when the command holds secrets.
@@ -64,6 +73,8 @@ pub struct CommandFailedEvent {
     pub failure: Error,
     /// The number of the command's message.
     pub request_id: i32,
+    /// The operation that the command is part of, as in the started event.
+    pub operation_id: i64,
     /// The connection.
     pub connection: ConnectionInfo,
     /// The service behind a load balancer.
@@ -90,6 +101,15 @@ impl CommandEvent {
             Self::Started(event) => &event.command_name,
             Self::Succeeded(event) => &event.command_name,
             Self::Failed(event) => &event.command_name,
+        }
+    }
+
+    /// The number of the command's message, the same in both events of one command.
+    pub fn request_id(&self) -> i32 {
+        match self {
+            Self::Started(event) => event.request_id,
+            Self::Succeeded(event) => event.request_id,
+            Self::Failed(event) => event.request_id,
         }
     }
 }

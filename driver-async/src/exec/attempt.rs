@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Executor, ImplicitSession,
     decorate::{Parts, decorate},
-    monitoring::Monitored,
+    monitoring::{Monitored, next_operation_id},
 };
 use crate::{
     address::ServerAddress,
@@ -31,6 +31,8 @@ pub(super) struct Call<'a, O> {
     pub(super) retryability: Retryability,
     /// The same for every attempt of a retryable write, so that the server does it once.
     transaction_number: Option<i64>,
+    /// The operation's number, once somebody listened to one of its attempts.
+    operation_id: Option<i64>,
 }
 
 /// Why an attempt failed.
@@ -69,7 +71,16 @@ impl<'a, O: Operation> Call<'a, O> {
             session,
             retryability,
             transaction_number: None,
+            operation_id: None,
         }
+    }
+
+    /// The number by which listeners know the attempts of the operation.
+    pub(super) fn operation_id(&mut self) -> i64 {
+        let given = self.operation_id.or_else(|| self.operation.operation_id());
+        *self
+            .operation_id
+            .insert(given.unwrap_or_else(next_operation_id))
     }
 
     /// Tries the operation once. Gives the connection along, which is still checked out.

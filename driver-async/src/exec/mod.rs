@@ -9,6 +9,7 @@ mod session;
 use std::time::Duration;
 
 pub(crate) use executor::Executor;
+pub(crate) use monitoring::next_operation_id;
 pub(crate) use session::ImplicitSession;
 
 use attempt::{Call, Failure};

@@ -1,6 +1,9 @@
 //! Tells listeners of each command that goes out and what became of it.
 
-use std::time::Instant;
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::Instant,
+};
 
 use bson::{Document, RawDocument};
 
@@ -20,6 +23,13 @@ use crate::{
     proto::wire::Reply,
 };
 
+/// A number for an operation of several commands, by which listeners know that they belong
+/// together.
+pub(crate) fn next_operation_id() -> i64 {
+    static NEXT: AtomicI64 = AtomicI64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// One command under way that somebody listens to. Costs one look when nobody does.
 pub(super) struct Monitored(Option<Started>);
 
@@ -28,6 +38,7 @@ struct Started {
     command_name: String,
     db: String,
     request_id: i32,
+    operation_id: i64,
     connection: ConnectionInfo,
     service_id: Option<bson::oid::ObjectId>,
     started: Instant,
@@ -37,13 +48,15 @@ struct Started {
 impl Monitored {
     /// Publishes the started event of the prepared command.
     pub(super) fn start<O: Operation>(
-        call: &Call<'_, O>,
+        call: &mut Call<'_, O>,
         connection: &Connection,
         request_id: i32,
     ) -> Self {
         let Some(handler) = &call.executor.settings().command_event_handler else {
             return Self(None);
         };
+        let handler = handler.clone();
+        let operation_id = call.operation_id();
         let command = connection.prepared_command();
         let name = call.operation.name();
         let sequence = call
@@ -57,10 +70,11 @@ impl Monitored {
             address: connection.address().clone(),
         };
         let started = Started {
-            handler: handler.clone(),
+            handler,
             command_name: name.to_owned(),
             db: call.operation.database().to_owned(),
             request_id,
+            operation_id,
             connection: info,
             service_id: facts.service_id,
             started: clock::now(),
@@ -97,6 +111,7 @@ impl Started {
                 db: self.db.clone(),
                 command_name: self.command_name.clone(),
                 request_id: self.request_id,
+                operation_id: self.operation_id,
                 connection: self.connection.clone(),
                 service_id: self.service_id,
             }));
@@ -107,8 +122,10 @@ impl Started {
             .handle(CommandEvent::Succeeded(CommandSucceededEvent {
                 duration: clock::now().saturating_duration_since(self.started),
                 reply: shown_reply(reply, self.sensitive),
+                db: self.db,
                 command_name: self.command_name,
                 request_id: self.request_id,
+                operation_id: self.operation_id,
                 connection: self.connection,
                 service_id: self.service_id,
             }));
@@ -118,9 +135,11 @@ impl Started {
         self.handler
             .handle(CommandEvent::Failed(CommandFailedEvent {
                 duration: clock::now().saturating_duration_since(self.started),
+                db: self.db,
                 command_name: self.command_name,
                 failure: shown_failure(error, self.sensitive),
                 request_id: self.request_id,
+                operation_id: self.operation_id,
                 connection: self.connection,
                 service_id: self.service_id,
             }));

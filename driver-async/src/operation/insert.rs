@@ -105,6 +105,7 @@ pub(crate) struct InsertMany<'a> {
     scope: Scope<'a>,
     payload: Payload,
     options: InsertManyOptions,
+    operation_id: i64,
     /// The documents of the command written last; before the first, an empty range.
     batch: Range<usize>,
     failed: InsertManyError,
@@ -128,6 +129,7 @@ impl<'a> InsertMany<'a> {
         scope: Scope<'a>,
         payload: Payload,
         options: InsertManyOptions,
+        operation_id: i64,
     ) -> Result<Self> {
         if payload.is_empty() {
             return Err(Error::invalid_argument(
@@ -138,6 +140,7 @@ impl<'a> InsertMany<'a> {
             scope,
             payload,
             options,
+            operation_id,
             batch: 0..0,
             failed: InsertManyError {
                 write_errors: None,
@@ -227,6 +230,10 @@ impl Operation for InsertMany<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn operation_id(&self) -> Option<i64> {
+        Some(self.operation_id)
     }
 
     fn retryability(&self) -> Retryability {
@@ -329,7 +336,7 @@ mod tests {
 
     fn many(count: i32, ordered: bool) -> InsertMany<'static> {
         let options = InsertManyOptions::builder().ordered(ordered).build();
-        InsertMany::new(scope(), payload(count), options).unwrap()
+        InsertMany::new(scope(), payload(count), options, 1).unwrap()
     }
 
     /// Runs the batches against these replies and gives the result and the ids of each command.
@@ -498,7 +505,7 @@ mod tests {
         };
         assert!(written_for(&mut many(3, true), &tight).is_err());
         assert!(
-            InsertMany::new(scope(), Payload::default(), InsertManyOptions::default()).is_err()
+            InsertMany::new(scope(), Payload::default(), InsertManyOptions::default(), 1).is_err()
         );
     }
 }

@@ -65,6 +65,12 @@ pub(crate) trait Operation {
     /// The database that the command goes to.
     fn database(&self) -> &str;
 
+    /// The number of the whole operation, when this is one of its several commands: those of one
+    /// bulk write have the same. The executor numbers all others.
+    fn operation_id(&self) -> Option<i64> {
+        None
+    }
+
     /// Whether a failed attempt may be followed by another.
     fn retryability(&self) -> Retryability {
         Retryability::None
