@@ -9,6 +9,7 @@
 pub mod behaviour;
 pub mod case;
 pub mod deployments;
+pub mod flavor;
 pub mod ledger;
 pub mod skips;
 pub mod spec_files;

@@ -1,11 +1,11 @@
 //! The shared suite against the blocking driver.
 
-#[path = "flavor/sync_flavor.rs"]
-mod flavor;
 mod suite;
 
 use std::path::Path;
 use std::process::ExitCode;
+
+use conformance_tests::flavor::blocking as flavor;
 
 fn main() -> ExitCode {
     let ledgers = Path::new(env!("CARGO_TARGET_TMPDIR"));

@@ -1,40 +1,50 @@
-//! The blocking driver, as the shared suite sees it.
+//! The blocking driver.
 
-use conformance_tests::case::Flavor;
+use crate::case::Flavor;
 
-pub(crate) use motorcade_sync as driver;
-pub(crate) use std::thread::spawn;
+pub use motorcade_sync as driver;
+pub use std::thread::spawn;
 
-/// The driver that this binary tests.
-pub(crate) const FLAVOR: Flavor = Flavor::Sync;
+/// The driver that is tested.
+pub const FLAVOR: Flavor = Flavor::Sync;
 
 /// Performs an action: `go!(people.insert_one(doc! {..}))`.
-macro_rules! go {
+#[doc(hidden)]
+#[macro_export]
+macro_rules! go_blocking {
     ($action:expr) => {
-        $crate::flavor::driver::Run::run($action)
+        $crate::flavor::blocking::driver::Run::run($action)
     };
 }
 
 /// Performs a call that is an `async fn` in one driver and blocks in the other:
 /// `wait!(Client::with_uri_str(uri))`, `wait!(cursor.advance())`.
-macro_rules! wait {
+#[doc(hidden)]
+#[macro_export]
+macro_rules! wait_blocking {
     ($call:expr) => {
         $call
     };
 }
 
 /// The next item of a cursor or change stream, an `Option<Result<T>>`.
-macro_rules! next {
+#[doc(hidden)]
+#[macro_export]
+macro_rules! next_blocking {
     ($cursor:expr) => {
         ::std::iter::Iterator::next(&mut $cursor)
     };
 }
 
 /// All remaining items of a cursor, a `Result<Vec<T>>`.
-macro_rules! collect {
+#[doc(hidden)]
+#[macro_export]
+macro_rules! collect_blocking {
     ($cursor:expr) => {
         ::std::iter::Iterator::collect::<::std::result::Result<Vec<_>, _>>($cursor)
     };
 }
 
-pub(crate) use {collect, go, next, wait};
+pub use {
+    collect_blocking as collect, go_blocking as go, next_blocking as next, wait_blocking as wait,
+};
