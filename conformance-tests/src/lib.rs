@@ -14,3 +14,4 @@ pub mod ledger;
 pub mod skips;
 pub mod spec_files;
 pub mod suites;
+pub mod unified;
