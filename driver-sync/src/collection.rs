@@ -5,7 +5,7 @@ use std::borrow::Borrow;
 use motorcade::{
     Namespace,
     action::{
-        Aggregate, CountDocuments, CreateIndex, Delete, Distinct, DropCollection, DropIndex,
+        Aggregate, Count, CountDocuments, CreateIndex, Delete, Distinct, DropCollection, DropIndex,
         EstimatedDocumentCount, Find, FindOne, InsertMany, InsertOne, ListIndexes, ListNames,
         Multiple, ReplaceOne, Update,
     },
@@ -81,6 +81,11 @@ impl<T: Send + Sync> Collection<T> {
     /// Like [`motorcade::Collection::count_documents`].
     pub fn count_documents(&self, filter: Document) -> CountDocuments<'_> {
         self.inner.count_documents(filter)
+    }
+
+    /// Like [`motorcade::Collection::count`].
+    pub fn count(&self, filter: Document) -> Count<'_> {
+        self.inner.count(filter)
     }
 
     /// Like [`motorcade::Collection::estimated_document_count`].

@@ -82,6 +82,7 @@ impl<'a, T> Aggregate<'a, T> {
         selection_criteria: SelectionCriteria,
         write_concern: WriteConcern,
         let_vars: Document,
+        raw_data: bool,
     } into { comment: Bson, } }
 
     /// Gives the cursor's documents another type.

@@ -24,6 +24,15 @@ pub struct CountDocuments<'a> {
     options: CountOptions,
 }
 
+/// Counts documents by the `count` command; see [`Collection::count`].
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct Count<'a> {
+    collection: &'a CollectionHandle,
+    filter: Document,
+    options: CountOptions,
+}
+
 /// Estimates the number of documents; see [`Collection::estimated_document_count`].
 #[derive(Debug)]
 #[must_use = "an action does nothing until it is awaited"]
@@ -35,6 +44,12 @@ pub struct EstimatedDocumentCount<'a> {
 impl<T: Send + Sync> Collection<T> {
     /// Counts the documents that match a filter, exactly, by an aggregation.
     ///
+    /// As the filter becomes a `$match` stage, it cannot hold what such a stage cannot: use
+    /// `$expr` for `$where`, and `$geoWithin` with `$center` or `$centerSphere` for `$near` and
+    /// `$nearSphere`. See "$match: restrictions" in the server's manual. Every document that
+    /// matches is looked at, all of them for an empty filter;
+    /// [`Collection::estimated_document_count`] is quicker then.
+    ///
     /// # Errors
     /// The server's, for a filter that it refuses; those of selection and network.
     pub fn count_documents(&self, filter: Document) -> CountDocuments<'_> {
@@ -45,8 +60,28 @@ impl<T: Send + Sync> Collection<T> {
         }
     }
 
+    /// Counts the documents that match a filter by the `count` command.
+    ///
+    /// Unlike [`Collection::count_documents`] it takes any filter, but on a sharded cluster it
+    /// counts documents twice while they move between shards, and orphans too. See "count:
+    /// behavior" in the server's manual.
+    ///
+    /// # Errors
+    /// As [`Collection::count_documents`].
+    pub fn count(&self, filter: Document) -> Count<'_> {
+        Count {
+            collection: self.handle(),
+            filter,
+            options: CountOptions::default(),
+        }
+    }
+
     /// The number of documents by the collection's own count, which is quick but may be wrong
     /// after an unclean shutdown and on sharded clusters.
+    ///
+    /// This is the `count` command without a query; see "count: behavior" in the server's manual.
+    /// Servers 5.0.0 to 5.0.8 and 5.1.0 to 5.3.1 left the command out of the Stable API: with
+    /// `strict` set, use a later version.
     ///
     /// # Errors
     /// The server's, those of selection and network.
@@ -67,6 +102,20 @@ impl CountDocuments<'_> {
         collation: Collation,
         selection_criteria: SelectionCriteria,
         read_concern: ReadConcern,
+        raw_data: bool,
+    } into { comment: Bson, } }
+}
+
+impl Count<'_> {
+    option_setters! { CountOptions {
+        hint: Hint,
+        limit: u64,
+        max_time: Duration,
+        skip: u64,
+        collation: Collation,
+        selection_criteria: SelectionCriteria,
+        read_concern: ReadConcern,
+        raw_data: bool,
     } into { comment: Bson, } }
 }
 
@@ -75,12 +124,19 @@ impl EstimatedDocumentCount<'_> {
         max_time: Duration,
         selection_criteria: SelectionCriteria,
         read_concern: ReadConcern,
+        raw_data: bool,
     } into { comment: Bson, } }
 }
 
 action! { impl['a] CountDocuments<'a> => Result<u64>, |self| {
     let Self { collection, filter, options } = self;
     let mut operation = operation::CountDocuments::new(collection.scope(), filter, options);
+    exec::execute(collection.executor(), &mut operation).await
+} }
+
+action! { impl['a] Count<'a> => Result<u64>, |self| {
+    let Self { collection, filter, options } = self;
+    let mut operation = operation::Count::new(collection.scope(), filter, options);
     exec::execute(collection.executor(), &mut operation).await
 } }
 

@@ -56,6 +56,7 @@ impl Delete<'_> {
         write_concern: WriteConcern,
         hint: Hint,
         let_vars: Document,
+        raw_data: bool,
     } into { comment: Bson, } }
 }
 

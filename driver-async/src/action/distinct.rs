@@ -45,6 +45,7 @@ impl Distinct<'_> {
         read_concern: ReadConcern,
         collation: Collation,
         hint: Hint,
+        raw_data: bool,
     } into { comment: Bson, } }
 }
 

@@ -103,11 +103,13 @@ impl<T> Find<'_, T> {
         sort: Document,
         collation: Collation,
         let_vars: Document,
+        raw_data: bool,
     } into { comment: Bson, } }
 }
 
 impl<T> FindOne<'_, T> {
     option_setters! { FindOneOptions {
+        allow_disk_use: bool,
         allow_partial_results: bool,
         collation: Collation,
         hint: Hint,
@@ -122,6 +124,7 @@ impl<T> FindOne<'_, T> {
         skip: u64,
         sort: Document,
         let_vars: Document,
+        raw_data: bool,
     } into { comment: Bson, } }
 }
 

@@ -82,6 +82,7 @@ impl InsertOne<'_> {
     option_setters! { InsertOneOptions {
         bypass_document_validation: bool,
         write_concern: WriteConcern,
+        raw_data: bool,
     } into { comment: Bson, } }
 }
 
@@ -90,6 +91,7 @@ impl InsertMany<'_> {
         bypass_document_validation: bool,
         ordered: bool,
         write_concern: WriteConcern,
+        raw_data: bool,
     } into { comment: Bson, } }
 }
 

@@ -19,7 +19,7 @@ mod update;
 
 pub use aggregate::Aggregate;
 pub use collections::{CreateCollection, DropCollection, ListCollections};
-pub use count::{CountDocuments, EstimatedDocumentCount};
+pub use count::{Count, CountDocuments, EstimatedDocumentCount};
 pub use databases::{DropDatabase, ListDatabases};
 pub use delete::Delete;
 pub use distinct::Distinct;

@@ -100,6 +100,7 @@ impl<'a> Update<'a> {
         write_concern: WriteConcern,
         let_vars: Document,
         sort: Document,
+        raw_data: bool,
     } into { comment: Bson, } each { array_filters: Document, } }
 }
 
@@ -112,6 +113,7 @@ impl ReplaceOne<'_> {
         write_concern: WriteConcern,
         let_vars: Document,
         sort: Document,
+        raw_data: bool,
     } into { comment: Bson, } }
 }
 

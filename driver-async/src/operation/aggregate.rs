@@ -92,7 +92,7 @@ impl Operation for Aggregate<'_> {
         own.or(self.scope.write_concern)
     }
 
-    fn write(&mut self, command: &mut DocumentWriter<'_>, _target: &Target<'_>) -> Result<()> {
+    fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()> {
         let options = &self.options;
         match self.scope.collection {
             "" => command.append_i32("aggregate", 1)?,
@@ -108,7 +108,8 @@ impl Operation for Aggregate<'_> {
         command.optional_bson("comment", options.comment.as_ref())?;
         command.hint(options.hint.as_ref())?;
         command.max_time(options.max_time)?;
-        command.optional_document("let", options.let_vars.as_ref())
+        command.optional_document("let", options.let_vars.as_ref())?;
+        command.raw_data(options.raw_data, target)
     }
 
     fn reply(&mut self, reply: &Reply, _target: &Target<'_>) -> Result<CursorState> {
@@ -133,7 +134,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        operation::tests::{replied, scope, written},
+        operation::tests::{replied, scope, written, written_for_newest},
         options::{Collation, Hint, ReadPreference},
     };
 
@@ -149,15 +150,16 @@ mod tests {
             .max_await_time(Duration::from_secs(9))
             .max_time(Duration::from_secs(1))
             .let_vars(doc! { "v": 1 })
+            .raw_data(true)
             .build();
         let wanted = doc! {
             "aggregate": "c", "pipeline": [{ "$match": {} }], "cursor": { "batchSize": 0 },
             "allowDiskUse": true, "bypassDocumentValidation": false,
             "collation": { "locale": "en" }, "comment": 1, "hint": "x", "maxTimeMS": 1000,
-            "let": { "v": 1 },
+            "let": { "v": 1 }, "rawData": true,
         };
         let mut operation = Aggregate::new(scope(), vec![doc! { "$match": {} }], options);
-        assert_eq!(written(&mut operation), wanted);
+        assert_eq!(written_for_newest(&mut operation), wanted);
         assert_eq!(operation.settings().max_await_time, None);
         assert_eq!(operation.retryability(), Retryability::Read);
     }

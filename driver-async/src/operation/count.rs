@@ -1,4 +1,4 @@
-//! Counts: exact ones by `aggregate`, estimates by `count`.
+//! Counts: exact ones by `aggregate`, estimates and those of the planner by `count`.
 
 use bson::{Document, RawDocument, doc};
 
@@ -35,7 +35,8 @@ impl<'a> CountDocuments<'a> {
         let stages = [("$skip", self.options.skip), ("$limit", self.options.limit)];
         let mut place = 1;
         for (name, amount) in stages {
-            if amount.is_some() {
+            // The server refuses a limit of 0, which means none here as it does for a find.
+            if amount.is_some_and(|amount| amount != 0) {
                 pipeline.append_document_with(&place.to_string(), |stage| {
                     stage.optional_number(name, amount)
                 })?;
@@ -74,7 +75,7 @@ impl Operation for CountDocuments<'_> {
         own.or(self.scope.read_concern)
     }
 
-    fn write(&mut self, command: &mut DocumentWriter<'_>, _target: &Target<'_>) -> Result<()> {
+    fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()> {
         let options = &self.options;
         command.append_str("aggregate", self.scope.collection)?;
         command.append_array_with("pipeline", |pipeline| self.write_stages(pipeline))?;
@@ -82,7 +83,8 @@ impl Operation for CountDocuments<'_> {
         command.hint(options.hint.as_ref())?;
         command.collation(options.collation.as_ref())?;
         command.max_time(options.max_time)?;
-        command.optional_bson("comment", options.comment.as_ref())
+        command.optional_bson("comment", options.comment.as_ref())?;
+        command.raw_data(options.raw_data, target)
     }
 
     fn reply(&mut self, reply: &Reply, _target: &Target<'_>) -> Result<u64> {
@@ -132,23 +134,93 @@ impl Operation for EstimatedDocumentCount<'_> {
         own.or(self.scope.read_concern)
     }
 
-    fn write(&mut self, command: &mut DocumentWriter<'_>, _target: &Target<'_>) -> Result<()> {
+    fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()> {
         command.append_str("count", self.scope.collection)?;
         command.max_time(self.options.max_time)?;
-        command.optional_bson("comment", self.options.comment.as_ref())
+        command.optional_bson("comment", self.options.comment.as_ref())?;
+        command.raw_data(self.options.raw_data, target)
     }
 
     fn reply(&mut self, reply: &Reply, _target: &Target<'_>) -> Result<u64> {
         fields::count(reply.document(), "n")
     }
 
-    /// A collection that does not exist has no documents.
     fn refused(&mut self, error: Error) -> Result<u64> {
-        if error.code() == Some(NAMESPACE_NOT_FOUND) {
-            return Ok(0);
-        }
-        Err(error)
+        none_without_collection(error)
     }
+}
+
+/// Counts the documents that match by the `count` command.
+#[derive(Debug)]
+pub(crate) struct Count<'a> {
+    scope: Scope<'a>,
+    filter: Document,
+    options: CountOptions,
+}
+
+impl<'a> Count<'a> {
+    pub(crate) fn new(scope: Scope<'a>, filter: Document, options: CountOptions) -> Self {
+        Self {
+            scope,
+            filter,
+            options,
+        }
+    }
+}
+
+impl Operation for Count<'_> {
+    type Output = u64;
+
+    fn name(&self) -> &str {
+        "count"
+    }
+
+    fn database(&self) -> &str {
+        self.scope.database
+    }
+
+    fn retryability(&self) -> Retryability {
+        Retryability::Read
+    }
+
+    fn selection(&self) -> Selection<'_> {
+        let own = self.options.selection_criteria.as_ref();
+        Selection::of(own.or(self.scope.selection_criteria))
+    }
+
+    fn read_concern(&self) -> Option<&ReadConcern> {
+        let own = self.options.read_concern.as_ref();
+        own.or(self.scope.read_concern)
+    }
+
+    fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()> {
+        let options = &self.options;
+        command.append_str("count", self.scope.collection)?;
+        command.append_document("query", &self.filter)?;
+        command.optional_number("limit", options.limit)?;
+        command.optional_number("skip", options.skip)?;
+        command.hint(options.hint.as_ref())?;
+        command.collation(options.collation.as_ref())?;
+        command.max_time(options.max_time)?;
+        command.optional_bson("comment", options.comment.as_ref())?;
+        command.raw_data(options.raw_data, target)
+    }
+
+    fn reply(&mut self, reply: &Reply, _target: &Target<'_>) -> Result<u64> {
+        fields::count(reply.document(), "n")
+    }
+
+    fn refused(&mut self, error: Error) -> Result<u64> {
+        none_without_collection(error)
+    }
+}
+
+/// A collection that does not exist has no documents.
+fn none_without_collection(error: Error) -> Result<u64> {
+    if error.code() == Some(NAMESPACE_NOT_FOUND) {
+        return Ok(0);
+    }
+    Err(error)
 }
 
 #[cfg(test)]
@@ -157,7 +229,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        operation::tests::{replied, scope, written},
+        operation::tests::{replied, scope, written, written_for_newest},
         options::{Collation, Hint},
     };
 
@@ -167,6 +239,7 @@ mod tests {
             (None, None, vec![]),
             (Some(2), None, vec![doc! { "$skip": 2 }]),
             (None, Some(3), vec![doc! { "$limit": 3 }]),
+            (Some(0), Some(0), vec![]),
             (
                 Some(2),
                 Some(3),
@@ -189,15 +262,26 @@ mod tests {
             .hint(Hint::Name("x".into()))
             .collation(Collation::builder().locale("en").build())
             .max_time(Duration::from_millis(5))
+            .limit(3_u64)
+            .skip(2_u64)
             .comment(bson::Bson::Int32(1))
+            .raw_data(true)
             .build();
-        let mut command = written(&mut CountDocuments::new(scope(), doc! {}, options));
+        let mut exact = CountDocuments::new(scope(), doc! {}, options.clone());
+        let mut command = written_for_newest(&mut exact);
         command.remove("pipeline");
         let wanted = doc! {
             "aggregate": "c", "cursor": {}, "hint": "x", "collation": { "locale": "en" },
-            "maxTimeMS": 5, "comment": 1,
+            "maxTimeMS": 5, "comment": 1, "rawData": true,
         };
         assert_eq!(command, wanted);
+        let mut planned = Count::new(scope(), doc! { "a": 1 }, options);
+        let wanted = doc! {
+            "count": "c", "query": { "a": 1 }, "limit": 3, "skip": 2, "hint": "x",
+            "collation": { "locale": "en" }, "maxTimeMS": 5, "comment": 1, "rawData": true,
+        };
+        assert_eq!(written_for_newest(&mut planned), wanted);
+        assert_eq!(replied(&mut planned, &doc! { "n": 3 }).unwrap(), 3);
     }
 
     #[test]
@@ -216,10 +300,11 @@ mod tests {
         let options = EstimatedDocumentCountOptions::builder()
             .max_time(Duration::from_millis(5))
             .comment(bson::Bson::Int32(1))
+            .raw_data(true)
             .build();
         let mut operation = EstimatedDocumentCount::new(scope(), options);
-        let wanted = doc! { "count": "c", "maxTimeMS": 5, "comment": 1 };
-        assert_eq!(written(&mut operation), wanted);
+        let wanted = doc! { "count": "c", "maxTimeMS": 5, "comment": 1, "rawData": true };
+        assert_eq!(written_for_newest(&mut operation), wanted);
         assert_eq!(replied(&mut operation, &doc! { "n": 3 }).unwrap(), 3);
         assert!(replied(&mut operation, &doc! {}).is_err());
     }

@@ -83,7 +83,8 @@ impl Operation for Delete<'_> {
         })?;
         command.append_bool("ordered", true)?;
         command.optional_document("let", options.let_vars.as_ref())?;
-        command.optional_bson("comment", options.comment.as_ref())
+        command.optional_bson("comment", options.comment.as_ref())?;
+        command.raw_data(options.raw_data, target)
     }
 
     fn reply(&mut self, reply: &Reply, _target: &Target<'_>) -> Result<DeleteResult> {
@@ -106,7 +107,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        operation::tests::{replied, scope, written},
+        operation::tests::{replied, scope, written, written_for_newest},
         options::{Collation, Hint},
     };
 
@@ -136,14 +137,15 @@ mod tests {
             .hint(Hint::Name("a_1".into()))
             .let_vars(doc! { "v": 1 })
             .comment(bson::Bson::Int32(1))
+            .raw_data(true)
             .build();
         let wanted = doc! {
             "delete": "c",
             "deletes": [{ "q": {}, "limit": 0, "hint": "a_1", "collation": { "locale": "en" } }],
-            "ordered": true, "let": { "v": 1 }, "comment": 1,
+            "ordered": true, "let": { "v": 1 }, "comment": 1, "rawData": true,
         };
         assert_eq!(
-            written(&mut Delete::many(scope(), doc! {}, options)),
+            written_for_newest(&mut Delete::many(scope(), doc! {}, options)),
             wanted
         );
     }

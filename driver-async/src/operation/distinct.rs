@@ -59,7 +59,7 @@ impl Operation for Distinct<'_> {
         own.or(self.scope.read_concern)
     }
 
-    fn write(&mut self, command: &mut DocumentWriter<'_>, _target: &Target<'_>) -> Result<()> {
+    fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()> {
         let options = &self.options;
         command.append_str("distinct", self.scope.collection)?;
         command.append_str("key", &self.field)?;
@@ -67,7 +67,8 @@ impl Operation for Distinct<'_> {
         command.max_time(options.max_time)?;
         command.collation(options.collation.as_ref())?;
         command.optional_bson("comment", options.comment.as_ref())?;
-        command.hint(options.hint.as_ref())
+        command.hint(options.hint.as_ref())?;
+        command.raw_data(options.raw_data, target)
     }
 
     fn reply(&mut self, reply: &Reply, _target: &Target<'_>) -> Result<Vec<Bson>> {
@@ -91,7 +92,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        operation::tests::{replied, scope, written},
+        operation::tests::{replied, scope, written_for_newest},
         options::{Collation, Hint},
     };
 
@@ -102,13 +103,14 @@ mod tests {
             .collation(Collation::builder().locale("en").build())
             .comment(Bson::Int32(1))
             .hint(Hint::Name("x".into()))
+            .raw_data(true)
             .build();
         let mut operation = Distinct::new(scope(), "a.b".into(), doc! { "x": 1 }, options);
         let wanted = doc! {
             "distinct": "c", "key": "a.b", "query": { "x": 1 }, "maxTimeMS": 5,
-            "collation": { "locale": "en" }, "comment": 1, "hint": "x",
+            "collation": { "locale": "en" }, "comment": 1, "hint": "x", "rawData": true,
         };
-        assert_eq!(written(&mut operation), wanted);
+        assert_eq!(written_for_newest(&mut operation), wanted);
         let values = replied(&mut operation, &doc! { "values": [1, "two", { "t": 3 }] }).unwrap();
         assert_eq!(
             values,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bson::{Bson, Document, RawBsonRef, RawDocument};
 
+use super::{Target, WIRE_8_2};
 use crate::{
     error::{Error, ErrorKind, Result, WriteConcernError, WriteFailure},
     options::{Collation, Hint},
@@ -70,6 +71,14 @@ impl DocumentWriter<'_> {
         self.append_raw_document("collation", &raw)
     }
 
+    /// Appends `rawData`, when it is set and the server knows it.
+    pub(super) fn raw_data(&mut self, raw: Option<bool>, target: &Target<'_>) -> Result<()> {
+        self.optional_bool(
+            "rawData",
+            raw.filter(|_| target.max_wire_version >= WIRE_8_2),
+        )
+    }
+
     /// Appends `cursor` with the batch size, when there is one.
     pub(super) fn cursor(&mut self, batch_size: Option<u32>) -> Result<()> {
         self.append_document_with("cursor", |cursor| {
@@ -122,6 +131,7 @@ mod tests {
     use bson::doc;
 
     use super::*;
+    use crate::operation::tests::target;
 
     #[test]
     fn a_time_limit_is_never_rounded_to_no_limit() {
@@ -138,6 +148,26 @@ mod tests {
             let raw = RawDocument::from_bytes(&buffer).unwrap();
             let millis = whole_number(raw.get("maxTimeMS").unwrap().unwrap());
             assert_eq!(millis, Some(wanted), "{limit:?}");
+        }
+    }
+
+    #[test]
+    fn raw_data_is_sent_to_servers_that_know_it() {
+        for (raw, wire_version, wanted) in [
+            (Some(true), 27, doc! { "rawData": true }),
+            (Some(false), 27, doc! { "rawData": false }),
+            (Some(true), 26, doc! {}),
+            (None, 27, doc! {}),
+        ] {
+            let target = Target {
+                max_wire_version: wire_version,
+                ..target()
+            };
+            let mut buffer = Vec::new();
+            let mut writer = DocumentWriter::begin(&mut buffer);
+            writer.raw_data(raw, &target).unwrap();
+            writer.end().unwrap();
+            assert_eq!(Document::from_reader(&*buffer).unwrap(), wanted);
         }
     }
 

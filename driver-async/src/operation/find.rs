@@ -101,7 +101,7 @@ impl Operation for Find<'_> {
         own.or(self.scope.read_concern)
     }
 
-    fn write(&mut self, command: &mut DocumentWriter<'_>, _target: &Target<'_>) -> Result<()> {
+    fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()> {
         let options = &self.options;
         command.append_str("find", self.scope.collection)?;
         command.append_document("filter", &self.filter)?;
@@ -125,7 +125,8 @@ impl Operation for Find<'_> {
         command.optional_bool("allowPartialResults", options.allow_partial_results)?;
         command.optional_bool("allowDiskUse", options.allow_disk_use)?;
         command.collation(options.collation.as_ref())?;
-        command.optional_document("let", options.let_vars.as_ref())
+        command.optional_document("let", options.let_vars.as_ref())?;
+        command.raw_data(options.raw_data, target)
     }
 
     fn reply(&mut self, reply: &Reply, _target: &Target<'_>) -> Result<CursorState> {
@@ -185,7 +186,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        operation::tests::{replied, scope, written},
+        operation::tests::{replied, scope, written, written_for_newest},
         options::{Collation, Hint, ReadPreference},
     };
 
@@ -254,6 +255,7 @@ mod tests {
             .sort(doc! { "a": -1 })
             .collation(Collation::builder().locale("en").build())
             .let_vars(doc! { "x": 1 })
+            .raw_data(true)
             .build();
         let wanted = doc! {
             "find": "c", "filter": { "a": 1 }, "sort": { "a": -1 }, "projection": { "a": 1 },
@@ -261,8 +263,10 @@ mod tests {
             "min": { "a": 0 }, "returnKey": true, "showRecordId": false, "tailable": true,
             "awaitData": true, "noCursorTimeout": true, "allowPartialResults": false,
             "allowDiskUse": true, "collation": { "locale": "en" }, "let": { "x": 1 },
+            "rawData": true,
         };
-        assert_eq!(find(options), wanted);
+        let mut operation = Find::new(scope(), doc! { "a": 1 }, options);
+        assert_eq!(written_for_newest(&mut operation), wanted);
     }
 
     #[test]

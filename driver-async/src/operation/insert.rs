@@ -75,7 +75,8 @@ impl Operation for InsertOne<'_> {
         command.append_bool("ordered", true)?;
         let bypass = self.options.bypass_document_validation;
         command.optional_bool("bypassDocumentValidation", bypass)?;
-        command.optional_bson("comment", self.options.comment.as_ref())
+        command.optional_bson("comment", self.options.comment.as_ref())?;
+        command.raw_data(self.options.raw_data, target)
     }
 
     fn sequence(&self) -> Option<Sequence<'_>> {
@@ -252,6 +253,7 @@ impl Operation for InsertMany<'_> {
         let bypass = self.options.bypass_document_validation;
         command.optional_bool("bypassDocumentValidation", bypass)?;
         command.optional_bson("comment", self.options.comment.as_ref())?;
+        command.raw_data(self.options.raw_data, target)?;
         let limits = BatchLimits {
             documents: target.max_write_batch_size,
             bytes: target
@@ -324,7 +326,7 @@ mod tests {
     use bson::{Document, doc};
 
     use super::*;
-    use crate::operation::tests::{replied, scope, target, written, written_for};
+    use crate::operation::tests::{replied, scope, target, written_for, written_for_newest};
 
     fn payload(count: i32) -> Payload {
         let mut payload = Payload::default();
@@ -399,11 +401,14 @@ mod tests {
         let options = InsertOneOptions::builder()
             .bypass_document_validation(true)
             .comment(Bson::Int32(1))
+            .raw_data(true)
             .build();
         let mut operation = InsertOne::new(scope(), payload(1), options);
-        let wanted =
-            doc! { "insert": "c", "ordered": true, "bypassDocumentValidation": true, "comment": 1 };
-        assert_eq!(written(&mut operation), wanted);
+        let wanted = doc! {
+            "insert": "c", "ordered": true, "bypassDocumentValidation": true, "comment": 1,
+            "rawData": true,
+        };
+        assert_eq!(written_for_newest(&mut operation), wanted);
         let sequence = operation.sequence().unwrap();
         assert_eq!(sequence.identifier, "documents");
         assert_eq!(

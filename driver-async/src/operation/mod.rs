@@ -24,7 +24,7 @@ mod update;
 mod write_reply;
 
 pub(crate) use aggregate::Aggregate;
-pub(crate) use count::{CountDocuments, EstimatedDocumentCount};
+pub(crate) use count::{Count, CountDocuments, EstimatedDocumentCount};
 pub(crate) use create_collection::CreateCollection;
 pub(crate) use create_indexes::CreateIndexes;
 pub(crate) use delete::Delete;
@@ -202,6 +202,8 @@ pub(crate) struct Scope<'a> {
 const WIRE_4_2: i32 = 8;
 /// The newest wire version of server 4.4.
 const WIRE_4_4: i32 = 9;
+/// The newest wire version of server 8.2.
+const WIRE_8_2: i32 = 27;
 
 /// The server does not know the collection or database.
 const NAMESPACE_NOT_FOUND: i32 = 26;
@@ -226,6 +228,14 @@ mod tests {
             max_bson_object_size: 16 * 1024 * 1024,
             max_message_size: DEFAULT_MAX_MESSAGE_SIZE,
             max_write_batch_size: 100_000,
+        }
+    }
+
+    /// A server of version 8.2, which knows every option.
+    pub(super) fn newest() -> Target<'static> {
+        Target {
+            max_wire_version: WIRE_8_2,
+            ..target()
         }
     }
 
@@ -254,6 +264,11 @@ mod tests {
 
     pub(super) fn written(operation: &mut impl Operation) -> Document {
         written_for(operation, &target()).expect("the command can be written")
+    }
+
+    /// The command as the newest server gets it.
+    pub(super) fn written_for_newest(operation: &mut impl Operation) -> Document {
+        written_for(operation, &newest()).expect("the command can be written")
     }
 
     /// The reply that a server would send as `document`.

@@ -150,7 +150,8 @@ impl Operation for Update<'_> {
         let bypass = self.options.bypass_document_validation;
         command.optional_bool("bypassDocumentValidation", bypass)?;
         command.optional_document("let", self.options.let_vars.as_ref())?;
-        command.optional_bson("comment", self.options.comment.as_ref())
+        command.optional_bson("comment", self.options.comment.as_ref())?;
+        command.raw_data(self.options.raw_data, target)
     }
 
     fn reply(&mut self, reply: &Reply, _target: &Target<'_>) -> Result<UpdateResult> {
@@ -177,7 +178,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        operation::tests::{replied, scope, target, written, written_for},
+        operation::tests::{replied, scope, target, written, written_for, written_for_newest},
         options::{Collation, Hint, ReplaceOptions},
     };
 
@@ -228,6 +229,7 @@ mod tests {
             .let_vars(doc! { "v": 1 })
             .comment(Bson::Int32(1))
             .sort(doc! { "a": -1 })
+            .raw_data(true)
             .build();
         let set = doc! { "$set": { "b": 2 } };
         let wanted = doc! {
@@ -237,9 +239,10 @@ mod tests {
                 "hint": { "a": 1 }, "collation": { "locale": "en" }, "sort": { "a": -1 },
             }],
             "ordered": true, "bypassDocumentValidation": false, "let": { "v": 1 }, "comment": 1,
+            "rawData": true,
         };
         assert_eq!(
-            written(&mut update(Modification::One(set.into()), options)),
+            written_for_newest(&mut update(Modification::One(set.into()), options)),
             wanted
         );
     }

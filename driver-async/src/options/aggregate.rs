@@ -57,4 +57,7 @@ pub struct AggregateOptions {
     /// Variables that expressions can use as `$$name`.
     #[serde(rename = "let")]
     pub let_vars: Option<Document>,
+    /// Whether the command sees a time series collection's documents as they are stored, in
+    /// buckets. Needs a server of version 8.2; not sent to older ones.
+    pub raw_data: Option<bool>,
 }

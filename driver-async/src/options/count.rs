@@ -8,7 +8,8 @@ use typed_builder::TypedBuilder;
 
 use super::{Collation, Hint, ReadConcern, SelectionCriteria};
 
-/// Options of [`Collection::count_documents`](crate::Collection::count_documents).
+/// Options of [`Collection::count_documents`](crate::Collection::count_documents) and
+/// [`Collection::count`](crate::Collection::count).
 #[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
 #[builder(field_defaults(default, setter(into)))]
 #[serde(rename_all = "camelCase", default)]
@@ -16,7 +17,7 @@ use super::{Collation, Hint, ReadConcern, SelectionCriteria};
 pub struct CountOptions {
     /// Which index the server should use.
     pub hint: Option<Hint>,
-    /// The number at which counting ends. 0 is refused by the server.
+    /// The number at which counting ends; 0 for no end.
     pub limit: Option<u64>,
     /// How long the server may count; whole milliseconds, 0 for no limit.
     #[serde(
@@ -36,6 +37,9 @@ pub struct CountOptions {
     pub read_concern: Option<ReadConcern>,
     /// Goes with the command into the server's logs and profile.
     pub comment: Option<Bson>,
+    /// Whether the command sees a time series collection's documents as they are stored, in
+    /// buckets. Needs a server of version 8.2; not sent to older ones.
+    pub raw_data: Option<bool>,
 }
 
 /// Options of
@@ -59,4 +63,7 @@ pub struct EstimatedDocumentCountOptions {
     pub read_concern: Option<ReadConcern>,
     /// Goes with the command into the server's logs and profile.
     pub comment: Option<Bson>,
+    /// Whether the command sees a time series collection's documents as they are stored, in
+    /// buckets. Needs a server of version 8.2; not sent to older ones.
+    pub raw_data: Option<bool>,
 }

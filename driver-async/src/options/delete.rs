@@ -26,4 +26,7 @@ pub struct DeleteOptions {
     pub let_vars: Option<Document>,
     /// Goes with the command into the server's logs and profile.
     pub comment: Option<Bson>,
+    /// Whether the command sees a time series collection's documents as they are stored, in
+    /// buckets. Needs a server of version 8.2; not sent to older ones.
+    pub raw_data: Option<bool>,
 }

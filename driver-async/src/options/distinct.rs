@@ -35,4 +35,7 @@ pub struct DistinctOptions {
     pub comment: Option<Bson>,
     /// Which index the server should use. Needs a server of version 7.1.
     pub hint: Option<Hint>,
+    /// Whether the command sees a time series collection's documents as they are stored, in
+    /// buckets. Needs a server of version 8.2; not sent to older ones.
+    pub raw_data: Option<bool>,
 }

@@ -73,6 +73,9 @@ pub struct FindOptions {
     /// Variables that expressions in the filter can use as `$$name`.
     #[serde(rename = "let")]
     pub let_vars: Option<Document>,
+    /// Whether the command sees a time series collection's documents as they are stored, in
+    /// buckets. Needs a server of version 8.2; not sent to older ones.
+    pub raw_data: Option<bool>,
 }
 
 /// Options of [`Collection::find_one`](crate::Collection::find_one).
@@ -83,6 +86,8 @@ pub struct FindOptions {
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct FindOneOptions {
+    /// Whether the server may use the disk for a sort that needs more than its memory limit.
+    pub allow_disk_use: Option<bool>,
     /// Whether a sharded cluster with unreachable shards answers with what it has.
     pub allow_partial_results: Option<bool>,
     /// How strings are compared; the collection's default when absent.
@@ -120,12 +125,16 @@ pub struct FindOneOptions {
     /// Variables that expressions in the filter can use as `$$name`.
     #[serde(rename = "let")]
     pub let_vars: Option<Document>,
+    /// Whether the command sees a time series collection's documents as they are stored, in
+    /// buckets. Needs a server of version 8.2; not sent to older ones.
+    pub raw_data: Option<bool>,
 }
 
 impl From<FindOneOptions> for FindOptions {
     /// The same options, with a limit that lets the server close the cursor at once.
     fn from(options: FindOneOptions) -> Self {
         Self {
+            allow_disk_use: options.allow_disk_use,
             allow_partial_results: options.allow_partial_results,
             collation: options.collation,
             comment: options.comment,
@@ -142,6 +151,7 @@ impl From<FindOneOptions> for FindOptions {
             skip: options.skip,
             sort: options.sort,
             let_vars: options.let_vars,
+            raw_data: options.raw_data,
             ..Self::default()
         }
     }

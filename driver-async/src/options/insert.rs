@@ -20,6 +20,9 @@ pub struct InsertOneOptions {
     pub write_concern: Option<WriteConcern>,
     /// Goes with the command into the server's logs and profile.
     pub comment: Option<Bson>,
+    /// Whether the command sees a time series collection's documents as they are stored, in
+    /// buckets. Needs a server of version 8.2; not sent to older ones.
+    pub raw_data: Option<bool>,
 }
 
 /// Options of [`Collection::insert_many`](crate::Collection::insert_many).
@@ -39,4 +42,7 @@ pub struct InsertManyOptions {
     pub write_concern: Option<WriteConcern>,
     /// Goes with the commands into the server's logs and profile.
     pub comment: Option<Bson>,
+    /// Whether the command sees a time series collection's documents as they are stored, in
+    /// buckets. Needs a server of version 8.2; not sent to older ones.
+    pub raw_data: Option<bool>,
 }

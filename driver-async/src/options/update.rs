@@ -35,6 +35,9 @@ pub struct UpdateOptions {
     /// The order in which the document to update is taken, by `update_one` only. Needs a server
     /// of version 8.0.
     pub sort: Option<Document>,
+    /// Whether the command sees a time series collection's documents as they are stored, in
+    /// buckets. Needs a server of version 8.2; not sent to older ones.
+    pub raw_data: Option<bool>,
 }
 
 /// Options of [`Collection::replace_one`](crate::Collection::replace_one).
@@ -62,6 +65,9 @@ pub struct ReplaceOptions {
     pub comment: Option<Bson>,
     /// The order in which the document to replace is taken. Needs a server of version 8.0.
     pub sort: Option<Document>,
+    /// Whether the command sees a time series collection's documents as they are stored, in
+    /// buckets. Needs a server of version 8.2; not sent to older ones.
+    pub raw_data: Option<bool>,
 }
 
 impl From<ReplaceOptions> for UpdateOptions {
@@ -76,6 +82,7 @@ impl From<ReplaceOptions> for UpdateOptions {
             let_vars: options.let_vars,
             comment: options.comment,
             sort: options.sort,
+            raw_data: options.raw_data,
         }
     }
 }
