@@ -6,8 +6,9 @@ use motorcade::{
     Namespace,
     action::{
         Aggregate, Count, CountDocuments, CreateIndex, Delete, Distinct, DropCollection, DropIndex,
-        EstimatedDocumentCount, Find, FindOne, InsertMany, InsertOne, ListIndexes, ListNames,
-        Multiple, ReplaceOne, Update,
+        EstimatedDocumentCount, Find, FindOne, FindOneAndDelete, FindOneAndReplace,
+        FindOneAndUpdate, InsertMany, InsertOne, ListIndexes, ListNames, Multiple, ReplaceOne,
+        Update,
     },
     bson::Document,
     options::{IndexModel, ReadConcern, SelectionCriteria, UpdateModifications, WriteConcern},
@@ -169,6 +170,31 @@ impl<T: DeserializeOwned + Send + Sync> Collection<T> {
     /// Like [`motorcade::Collection::find_one`].
     pub fn find_one(&self, filter: Document) -> FindOne<'_, T> {
         self.inner.find_one(filter)
+    }
+
+    /// Like [`motorcade::Collection::find_one_and_update`].
+    pub fn find_one_and_update(
+        &self,
+        filter: Document,
+        update: impl Into<UpdateModifications>,
+    ) -> FindOneAndUpdate<'_, T> {
+        self.inner.find_one_and_update(filter, update)
+    }
+
+    /// Like [`motorcade::Collection::find_one_and_delete`].
+    pub fn find_one_and_delete(&self, filter: Document) -> FindOneAndDelete<'_, T> {
+        self.inner.find_one_and_delete(filter)
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync> Collection<T> {
+    /// Like [`motorcade::Collection::find_one_and_replace`].
+    pub fn find_one_and_replace(
+        &self,
+        filter: Document,
+        replacement: impl Borrow<T>,
+    ) -> FindOneAndReplace<'_, T> {
+        self.inner.find_one_and_replace(filter, replacement)
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) enum Modification {
 
 impl Modification {
     /// The server would take one kind for the other, so it never sees them mixed up.
-    fn validate(&self) -> Result<()> {
+    pub(super) fn validate(&self) -> Result<()> {
         match self {
             Self::One(UpdateModifications::Document(update))
             | Self::Many(UpdateModifications::Document(update)) => match update.keys().next() {
@@ -51,17 +51,32 @@ impl Modification {
         }
     }
 
-    fn write(&self, update: &mut DocumentWriter<'_>) -> Result<()> {
+    /// # Errors
+    /// An invalid-argument error for a replacement larger than the server takes.
+    pub(super) fn write(
+        &self,
+        key: &str,
+        command: &mut DocumentWriter<'_>,
+        target: &Target<'_>,
+    ) -> Result<()> {
         match self {
             Self::One(UpdateModifications::Document(document))
             | Self::Many(UpdateModifications::Document(document)) => {
-                update.append_document("u", document)
+                command.append_document(key, document)
             }
             Self::One(UpdateModifications::Pipeline(stages))
             | Self::Many(UpdateModifications::Pipeline(stages)) => {
-                update.append_documents("u", stages)
+                command.append_documents(key, stages)
             }
-            Self::Replacement(document) => update.append_raw_document("u", document),
+            Self::Replacement(document) => {
+                let (size, most) = (document.as_bytes().len(), target.max_bson_object_size);
+                if size > most {
+                    return Err(Error::invalid_argument(format!(
+                        "the replacement has {size} bytes and the server takes at most {most}"
+                    )));
+                }
+                command.append_raw_document(key, document)
+            }
         }
     }
 }
@@ -97,10 +112,10 @@ impl<'a> Update<'a> {
         matches!(self.modification, Modification::Many(_))
     }
 
-    fn write_update(&self, update: &mut DocumentWriter<'_>) -> Result<()> {
+    fn write_update(&self, update: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()> {
         let options = &self.options;
         update.append_document("q", &self.query)?;
-        self.modification.write(update)?;
+        self.modification.write("u", update, target)?;
         if self.is_multi() {
             update.append_bool("multi", true)?;
         }
@@ -144,7 +159,7 @@ impl Operation for Update<'_> {
         }
         command.append_str("update", self.scope.collection)?;
         command.append_array_with("updates", |updates| {
-            updates.append_document_with("0", |update| self.write_update(update))
+            updates.append_document_with("0", |update| self.write_update(update, target))
         })?;
         command.append_bool("ordered", true)?;
         let bypass = self.options.bypass_document_validation;

@@ -13,6 +13,7 @@ mod delete;
 mod distinct;
 mod driver_info;
 mod find;
+mod find_and_modify;
 mod index;
 mod insert;
 mod monitoring;
@@ -48,6 +49,9 @@ pub use delete::DeleteOptions;
 pub use distinct::DistinctOptions;
 pub use driver_info::DriverInfo;
 pub use find::{FindOneOptions, FindOptions};
+pub use find_and_modify::{
+    FindOneAndDeleteOptions, FindOneAndReplaceOptions, FindOneAndUpdateOptions, ReturnDocument,
+};
 pub use index::{
     CommitQuorum, CreateIndexOptions, DropIndexOptions, IndexModel, IndexOptions, IndexVersion,
     ListIndexesOptions, Sphere2DIndexVersion, TextIndexVersion,
