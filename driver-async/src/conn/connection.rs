@@ -6,7 +6,7 @@ use std::{
 };
 
 use bson::{RawDocument, oid::ObjectId};
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
@@ -18,8 +18,8 @@ use crate::{
         hello::HelloReply,
         topology::ServerType,
         wire::{
-            DEFAULT_MAX_MESSAGE_SIZE, DocumentWriter, Header, MessageFlags, MessageWriter, Reply,
-            prepared_body,
+            DEFAULT_MAX_MESSAGE_SIZE, DocumentWriter, Gaps, Header, MessageFlags, MessageWriter,
+            Reply, Sequences, prepared_body,
         },
     },
 };
@@ -79,6 +79,8 @@ pub(crate) struct Connection {
     id: u32,
     facts: ServerFacts,
     outgoing: Vec<u8>,
+    /// Where the documents of the prepared command's sequences belong.
+    gaps: Gaps,
     inbound: BytesMut,
     mid_message: bool,
 }
@@ -91,6 +93,7 @@ impl Connection {
             id,
             facts: ServerFacts::default(),
             outgoing: Vec::with_capacity(1024),
+            gaps: Gaps::default(),
             inbound: BytesMut::new(),
             mid_message: false,
         }
@@ -140,9 +143,8 @@ impl Connection {
         };
     }
 
-    /// Writes a command into the outgoing buffer and gives its request id.
-    ///
-    /// `trailing` is the length of the documents that follow as the sequence that `write` began.
+    /// Writes a command into the outgoing buffer and gives its request id. The documents of its
+    /// sequences stay where they are.
     pub(crate) fn prepare(
         &mut self,
         flags: MessageFlags,
@@ -151,28 +153,28 @@ impl Connection {
         let request_id = next_request_id();
         let mut message = MessageWriter::begin(&mut self.outgoing, flags);
         write(&mut message)?;
-        message.finish(request_id, self.facts.max_message_size)?;
+        self.gaps = message.finish(request_id, self.facts.max_message_size)?;
         Ok(request_id)
     }
 
-    /// The prepared command, without the documents that follow it, for those who listen.
+    /// The prepared command, without the documents beside it, for those who listen.
     pub(crate) fn prepared_command(&self) -> &RawDocument {
         prepared_body(&self.outgoing)
     }
 
-    /// Sends the prepared command and `trailing`, and awaits the reply.
+    /// Sends the prepared command with its document sequences, and awaits the reply.
     ///
     /// # Errors
     /// An I/O, timeout or invalid-response error. The connection is not reusable then.
     pub(crate) async fn exchange(
         &mut self,
         request_id: i32,
-        trailing: &[u8],
+        sequences: &Sequences<'_>,
         deadline: &Deadline,
     ) -> Result<Reply> {
         self.mid_message = true;
         let outcome = deadline.bound("waiting for the reply", async {
-            self.send(trailing).await?;
+            self.send(sequences).await?;
             self.receive(request_id).await
         });
         let reply = outcome
@@ -184,18 +186,18 @@ impl Connection {
         Ok(reply)
     }
 
-    /// Sends the prepared command and `trailing`, to which the server will not reply.
+    /// Sends the prepared command with its document sequences, to which the server will not reply.
     ///
     /// # Errors
     /// An I/O or timeout error. The connection is not reusable then.
     pub(crate) async fn send_unacknowledged(
         &mut self,
-        trailing: &[u8],
+        sequences: &Sequences<'_>,
         deadline: &Deadline,
     ) -> Result<()> {
         self.mid_message = true;
         let outcome = deadline
-            .bound("sending the command", self.send(trailing))
+            .bound("sending the command", self.send(sequences))
             .await;
         outcome
             .flatten()
@@ -235,14 +237,15 @@ impl Connection {
             write(&mut body)?;
             body.end()
         })?;
-        self.exchange(request_id, &[], &Deadline::NEVER).await
+        self.exchange(request_id, &Sequences::NONE, &Deadline::NEVER)
+            .await
     }
 
-    async fn send(&mut self, trailing: &[u8]) -> Result<()> {
-        if trailing.is_empty() {
+    async fn send(&mut self, sequences: &Sequences<'_>) -> Result<()> {
+        if sequences.is_empty() {
             self.stream.write_all(&self.outgoing).await?;
         } else {
-            let mut message = Buf::chain(&*self.outgoing, trailing);
+            let mut message = self.gaps.fill(&self.outgoing, sequences);
             self.stream.write_all_buf(&mut message).await?;
         }
         self.stream.flush().await?;

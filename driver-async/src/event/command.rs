@@ -142,16 +142,16 @@ pub(crate) fn is_sensitive(name: &str, command: &RawDocument) -> bool {
 }
 
 /// The command to show: with the documents that went beside it, or empty when it holds secrets.
-pub(crate) fn shown_command(
+pub(crate) fn shown_command<'a>(
     name: &str,
     command: &RawDocument,
-    sequence: Option<(&str, &[u8])>,
+    sequences: impl IntoIterator<Item = (&'a str, &'a [u8])>,
 ) -> Document {
     if is_sensitive(name, command) {
         return Document::new();
     }
     let mut shown = Document::try_from(command).unwrap_or_default();
-    if let Some((identifier, mut documents)) = sequence {
+    for (identifier, mut documents) in sequences {
         let mut array = Vec::new();
         while let Ok(document) = Document::from_reader(&mut documents) {
             array.push(Bson::Document(document));
@@ -202,12 +202,12 @@ mod tests {
             "createUser",
             "copydb",
         ] {
-            assert_eq!(shown_command(name, &command, None), doc! {}, "{name}");
+            assert_eq!(shown_command(name, &command, []), doc! {}, "{name}");
         }
         assert_eq!(shown_reply(&command, true), doc! {});
         for name in ["find", "ping"] {
             let wanted = doc! { "x": 1, "payload": "hunter2" };
-            assert_eq!(shown_command(name, &command, None), wanted, "{name}");
+            assert_eq!(shown_command(name, &command, []), wanted, "{name}");
         }
     }
 
@@ -215,9 +215,9 @@ mod tests {
     fn a_hello_is_shown_unless_it_authenticates() {
         for name in ["hello", "isMaster", "ismaster"] {
             let plain = rawdoc! { "hello": 1 };
-            assert_eq!(shown_command(name, &plain, None), doc! { "hello": 1 });
+            assert_eq!(shown_command(name, &plain, []), doc! { "hello": 1 });
             let speculative = rawdoc! { "hello": 1, "speculativeAuthenticate": {} };
-            assert_eq!(shown_command(name, &speculative, None), doc! {}, "{name}");
+            assert_eq!(shown_command(name, &speculative, []), doc! {}, "{name}");
         }
     }
 
@@ -226,13 +226,14 @@ mod tests {
         let mut documents = doc! { "_id": 1 }.to_vec().unwrap();
         documents.extend(doc! { "_id": 2 }.to_vec().unwrap());
         let shown = shown_command(
-            "insert",
-            &rawdoc! { "insert": "c" },
-            Some(("documents", &documents)),
+            "bulkWrite",
+            &rawdoc! { "bulkWrite": 1 },
+            [("ops", &documents[..]), ("nsInfo", &documents[..])],
         );
+        let array = [doc! { "_id": 1 }, doc! { "_id": 2 }].to_vec();
         assert_eq!(
             shown,
-            doc! { "insert": "c", "documents": [{ "_id": 1 }, { "_id": 2 }] }
+            doc! { "bulkWrite": 1, "ops": array.clone(), "nsInfo": array }
         );
     }
 

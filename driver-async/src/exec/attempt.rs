@@ -131,18 +131,15 @@ impl<'a, O: Operation> Call<'a, O> {
         let deadline =
             Deadline::after_optional(self.executor.settings().socket_timeout, Cause::Socket);
         let monitored = Monitored::start(self, connection, request_id);
-        let trailing = self
-            .operation
-            .sequence()
-            .map_or(&[][..], |sequence| sequence.documents);
+        let sequences = self.operation.sequences();
         if !self.is_acknowledged() {
-            let sent = connection.send_unacknowledged(trailing, &deadline).await;
+            let sent = connection.send_unacknowledged(&sequences, &deadline).await;
             monitored.end_unacknowledged(&sent);
             sent.map_err(|error| error.with_command(self.operation.name()))?;
             return self.operation.unacknowledged();
         }
         let interrupt = Arc::clone(connection.interrupt());
-        let exchange = connection.exchange(request_id, trailing, &deadline);
+        let exchange = connection.exchange(request_id, &sequences, &deadline);
         self.session
             .iter_mut()
             .for_each(|session| session.set_in_flight(true));
@@ -200,10 +197,7 @@ impl<'a, O: Operation> Call<'a, O> {
             operation.write(&mut body, target)?;
             decorate(executor, operation, &mut body, &parts)?;
             body.end()?;
-            match operation.sequence() {
-                Some(sequence) => message.sequence(sequence.identifier, sequence.documents.len()),
-                None => Ok(()),
-            }
+            message.sequences(&operation.sequences())
         })
     }
 

@@ -59,10 +59,6 @@ impl Monitored {
         let operation_id = call.operation_id();
         let command = connection.prepared_command();
         let name = call.operation.name();
-        let sequence = call
-            .operation
-            .sequence()
-            .map(|s| (s.identifier, s.documents));
         let facts = connection.facts();
         let info = ConnectionInfo {
             id: connection.id(),
@@ -80,7 +76,9 @@ impl Monitored {
             started: clock::now(),
             sensitive: is_sensitive(name, command),
         };
-        started.publish_start(shown_command(name, command, sequence));
+        let sequences = call.operation.sequences();
+        let sequences = sequences.iter().map(|s| (s.identifier, s.documents));
+        started.publish_start(shown_command(name, command, sequences));
         Self(Some(started))
     }
 

@@ -7,13 +7,13 @@ use std::{
 
 use bson::{Bson, RawDocument};
 
-use super::{Operation, Retryability, Scope, Sequence, Target, write_reply::WriteReply};
+use super::{Operation, Retryability, Scope, Target, write_reply::WriteReply};
 use crate::{
     error::{Error, ErrorKind, InsertManyError, Result},
     options::{InsertManyOptions, InsertOneOptions, WriteConcern},
     proto::{
         bulk_split::{BatchLimits, Payload},
-        wire::{DocumentWriter, Reply},
+        wire::{DocumentWriter, Reply, Sequence, Sequences},
     },
     results::{InsertManyResult, InsertOneResult},
 };
@@ -22,7 +22,14 @@ use crate::{
 /// its signature, the concerns and the header.
 const RESERVE: usize = 16 * 1024;
 
-const DOCUMENTS: &str = "documents";
+fn sequences_of(documents: &[u8]) -> Sequences<'_> {
+    let identifier = "documents";
+    [Sequence {
+        identifier,
+        documents,
+    }]
+    .into()
+}
 
 /// Inserts one document.
 #[derive(Debug)]
@@ -79,11 +86,8 @@ impl Operation for InsertOne<'_> {
         command.raw_data(self.options.raw_data, target)
     }
 
-    fn sequence(&self) -> Option<Sequence<'_>> {
-        Some(Sequence {
-            identifier: DOCUMENTS,
-            documents: self.payload.documents(&(0..1)),
-        })
+    fn sequences(&self) -> Sequences<'_> {
+        sequences_of(self.payload.documents(&(0..1)))
     }
 
     fn reply(&mut self, reply: &Reply, _target: &Target<'_>) -> Result<InsertOneResult> {
@@ -264,11 +268,8 @@ impl Operation for InsertMany<'_> {
         Ok(())
     }
 
-    fn sequence(&self) -> Option<Sequence<'_>> {
-        Some(Sequence {
-            identifier: DOCUMENTS,
-            documents: self.payload.documents(&self.batch),
-        })
+    fn sequences(&self) -> Sequences<'_> {
+        sequences_of(self.payload.documents(&self.batch))
     }
 
     fn reply(&mut self, reply: &Reply, _target: &Target<'_>) -> Result<()> {
@@ -353,7 +354,7 @@ mod tests {
         let mut sent = Vec::new();
         for reply in replies {
             written_for(operation, &target).unwrap();
-            let mut documents = operation.sequence().unwrap().documents;
+            let mut documents = sequence(operation).documents;
             let mut ids = Vec::new();
             while !documents.is_empty() {
                 let document = Document::from_reader(&mut documents).unwrap();
@@ -384,6 +385,13 @@ mod tests {
         }
     }
 
+    /// The one sequence of an insert.
+    fn sequence(operation: &impl Operation) -> Sequence<'_> {
+        let sequences: Vec<_> = operation.sequences().iter().copied().collect();
+        assert_eq!(sequences.len(), 1);
+        sequences[0]
+    }
+
     fn refusal(indexes: &[i32]) -> Result<Document> {
         let errors: Vec<_> = indexes
             .iter()
@@ -409,7 +417,7 @@ mod tests {
             "rawData": true,
         };
         assert_eq!(written_for_newest(&mut operation), wanted);
-        let sequence = operation.sequence().unwrap();
+        let sequence = sequence(&operation);
         assert_eq!(sequence.identifier, "documents");
         assert_eq!(
             Document::from_reader(sequence.documents).unwrap(),

@@ -49,7 +49,7 @@ use crate::{
     options::{ReadConcern, SelectionCriteria, WriteConcern},
     proto::{
         selection::Wanted,
-        wire::{DocumentWriter, Reply},
+        wire::{DocumentWriter, Reply, Sequences},
     },
 };
 
@@ -99,9 +99,9 @@ pub(crate) trait Operation {
     /// An invalid-argument error when the command cannot be sent to this server.
     fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()>;
 
-    /// The documents that follow the command written last.
-    fn sequence(&self) -> Option<Sequence<'_>> {
-        None
+    /// The documents that go beside the command written last.
+    fn sequences(&self) -> Sequences<'_> {
+        Sequences::NONE
     }
 
     /// What the caller gets from a reply whose `ok` is 1.
@@ -178,15 +178,6 @@ pub(crate) struct Target<'a> {
     pub(crate) max_message_size: usize,
     /// The most writes in one command.
     pub(crate) max_write_batch_size: usize,
-}
-
-/// Documents that go to the socket right after the command, without a copy.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sequence<'a> {
-    /// The field that they would be an array of.
-    pub(crate) identifier: &'static str,
-    /// The documents, one after the other.
-    pub(crate) documents: &'a [u8],
 }
 
 /// Where an operation works, and what it inherits from there.

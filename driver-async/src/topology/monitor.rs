@@ -25,7 +25,7 @@ use crate::{
     proto::{
         hello::{AwaitedChange, HelloName, HelloReply, TopologyVersion},
         topology::{ServerDescription, error_rules},
-        wire::{MessageFlags, Reply},
+        wire::{MessageFlags, Reply, Sequences},
     },
 };
 
@@ -319,7 +319,10 @@ impl Link {
             settings.handshaker.write_monitor_hello(&mut body, hello)?;
             body.end()
         })?;
-        let reply = self.connection.exchange(request_id, &[], deadline).await?;
+        let reply = self
+            .connection
+            .exchange(request_id, &Sequences::NONE, deadline)
+            .await?;
         // The id of the reply itself is what a streamed successor answers to.
         self.streamed_after = reply.more_to_come().then(|| reply.request_id());
         Ok(reply)

@@ -13,6 +13,7 @@ mod document_writer;
 mod fields;
 mod header;
 mod op_msg;
+mod sequences;
 
 pub(crate) use document_writer::DocumentWriter;
 pub(crate) use fields::fields;
@@ -20,3 +21,4 @@ pub(crate) use header::{Header, OP_MSG};
 pub(crate) use op_msg::{
     DEFAULT_MAX_MESSAGE_SIZE, MessageFlags, MessageWriter, Reply, prepared_body,
 };
+pub(crate) use sequences::{Gaps, Sequence, Sequences};

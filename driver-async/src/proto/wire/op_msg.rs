@@ -5,7 +5,11 @@ use std::num::NonZeroUsize;
 use bson::RawDocument;
 use bytes::Bytes;
 
-use super::{DocumentWriter, Header, OP_MSG, document_writer::checked};
+use super::{
+    DocumentWriter, Header, OP_MSG,
+    document_writer::checked,
+    sequences::{Gaps, Sequences},
+};
 use crate::error::{Error, Result};
 
 /// The largest message of a server that says nothing else, in bytes.
@@ -51,13 +55,14 @@ impl MessageFlags {
 
 /// Writes one OP_MSG into a buffer that is used again for every message.
 ///
-/// The parts must be written in this order: the body through [`MessageWriter::body`], at most
-/// one document sequence, [`MessageWriter::finish`].
+/// The parts must be written in this order: the body through [`MessageWriter::body`], the
+/// document sequences, [`MessageWriter::finish`].
 #[derive(Debug)]
 pub(crate) struct MessageWriter<'a> {
     buffer: &'a mut Vec<u8>,
-    /// The bytes of the sequence's documents, which follow the buffer on the wire.
-    trailing: usize,
+    /// The bytes of the sequences' documents, which are not in the buffer.
+    beside: usize,
+    gaps: Gaps,
 }
 
 impl<'a> MessageWriter<'a> {
@@ -69,7 +74,8 @@ impl<'a> MessageWriter<'a> {
         buffer.push(SECTION_BODY);
         Self {
             buffer,
-            trailing: 0,
+            beside: 0,
+            gaps: Gaps::default(),
         }
     }
 
@@ -78,27 +84,32 @@ impl<'a> MessageWriter<'a> {
         DocumentWriter::begin(self.buffer)
     }
 
-    /// Begins a document sequence whose documents, `length` bytes in all, the caller sends right
-    /// after the buffer. They are not copied here, however large they are.
+    /// Begins document sequences, whose documents are left out: [`Gaps::fill`] puts them in place
+    /// without a copy, however large they are.
     ///
     /// # Errors
     /// An invalid-argument error when they are longer than a message can be.
-    pub(crate) fn sequence(&mut self, identifier: &str, length: usize) -> Result<()> {
-        self.buffer.push(SECTION_SEQUENCE);
-        let size = checked(4 + identifier.len() + 1 + length)?;
-        self.buffer.extend_from_slice(&size.to_le_bytes());
-        self.buffer.extend_from_slice(identifier.as_bytes());
-        self.buffer.push(0);
-        self.trailing = length;
+    pub(crate) fn sequences(&mut self, sequences: &Sequences<'_>) -> Result<()> {
+        for sequence in sequences.iter() {
+            let length = sequence.documents.len();
+            self.buffer.push(SECTION_SEQUENCE);
+            let size = checked(4 + sequence.identifier.len() + 1 + length)?;
+            self.buffer.extend_from_slice(&size.to_le_bytes());
+            self.buffer
+                .extend_from_slice(sequence.identifier.as_bytes());
+            self.buffer.push(0);
+            self.gaps.push(self.buffer.len());
+            self.beside += length;
+        }
         Ok(())
     }
 
-    /// Fills in the header and gives the length of the whole message.
+    /// Fills in the header, and says where the documents belong.
     ///
     /// # Errors
     /// An invalid-argument error when the message is longer than the server takes.
-    pub(crate) fn finish(self, request_id: i32, max_message_size: usize) -> Result<usize> {
-        let length = self.buffer.len() + self.trailing;
+    pub(crate) fn finish(self, request_id: i32, max_message_size: usize) -> Result<Gaps> {
+        let length = self.buffer.len() + self.beside;
         if length > max_message_size {
             return Err(Error::invalid_argument(format!(
                 "the command is {length} bytes long and the server takes at most \
@@ -109,7 +120,7 @@ impl<'a> MessageWriter<'a> {
         for (place, field) in self.buffer.chunks_exact_mut(4).zip(fields) {
             place.copy_from_slice(&field.to_le_bytes());
         }
-        Ok(length)
+        Ok(self.gaps)
     }
 }
 
@@ -254,8 +265,10 @@ mod tests {
     #![expect(clippy::indexing_slicing, reason = "a test may panic")]
 
     use bson::{Document, doc, rawdoc};
+    use bytes::Buf;
 
     use super::*;
+    use crate::proto::wire::Sequence;
 
     fn message(flags: u32, sections: &[u8]) -> (Bytes, Header) {
         let mut bytes = vec![0; Header::LENGTH];
@@ -284,10 +297,15 @@ mod tests {
         let mut command = writer.body();
         command.append_str("insert", "c").unwrap();
         command.end().unwrap();
-        writer.sequence("documents", documents.len()).unwrap();
-        let length = writer.finish(7, DEFAULT_MAX_MESSAGE_SIZE).unwrap();
-        buffer.extend_from_slice(&documents);
-        assert_eq!(length, buffer.len());
+        let sequences = Sequences::from([Sequence {
+            identifier: "documents",
+            documents: &documents,
+        }]);
+        writer.sequences(&sequences).unwrap();
+        let gaps = writer.finish(7, DEFAULT_MAX_MESSAGE_SIZE).unwrap();
+        let mut sent = gaps.fill(&buffer, &sequences);
+        let buffer = sent.copy_to_bytes(sent.remaining());
+        let length = buffer.len();
         let start: [u8; 16] = buffer[..16].try_into().unwrap();
         let header = Header::parse(&start, DEFAULT_MAX_MESSAGE_SIZE).unwrap();
         assert_eq!(
@@ -299,7 +317,7 @@ mod tests {
                 opcode: OP_MSG
             }
         );
-        let reply = Reply::parse(buffer.into(), &header).unwrap();
+        let reply = Reply::parse(buffer, &header).unwrap();
         assert_eq!(reply.document(), &*rawdoc! { "insert": "c" });
     }
 
