@@ -76,6 +76,9 @@ pub enum CollectionType {
     Collection,
     /// A time series collection.
     Timeseries,
+    /// A type that this driver does not name.
+    #[serde(untagged)]
+    Other(String),
 }
 
 /// What cannot be chosen about a collection.
@@ -143,5 +146,46 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         Number::Double(size) => format!("{size:.0}")
             .parse()
             .map_err(|_| D::Error::custom("a size is no whole number of 0 or more")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+
+    use super::*;
+
+    #[test]
+    fn a_listed_collection_reads_back_with_what_is_known_of_it() {
+        let listed = doc! {
+            "name": "c", "type": "collection",
+            "options": {
+                "capped": true, "size": 4096.0, "max": 3_i64, "validationAction": "errorAndLog",
+                "clusteredIndex": { "v": 2, "key": { "_id": 1 }, "name": "x", "unique": true },
+                "encryptedFields": { "fields": [] }, "someDay": 1,
+            },
+            "info": { "readOnly": false, "uuid": bson::Uuid::new(), "someDay": 1 },
+            "idIndex": { "v": 2, "key": { "_id": 1 }, "name": "_id_" }, "someDay": 1,
+        };
+        let read: CollectionSpecification =
+            bson::deserialize_from_document(listed.clone()).unwrap();
+        assert_eq!(read.collection_type, CollectionType::Collection);
+        assert_eq!(read.options.size, Some(4096));
+        assert_eq!(read.options.max, Some(3));
+        assert_eq!(read.options.encrypted_fields, Some(doc! { "fields": [] }));
+        assert!(read.info.uuid.is_some());
+        assert_eq!(read.id_index.as_ref(), listed.get_document("idIndex").ok());
+    }
+
+    #[test]
+    fn a_name_is_all_that_a_listing_needs() {
+        let listed = doc! { "name": "c", "type": "someDay" };
+        let read: CollectionSpecification = bson::deserialize_from_document(listed).unwrap();
+        let other = CollectionType::Other("someDay".into());
+        assert_eq!(read.collection_type, other);
+        let view = doc! { "name": "v", "type": "view", "options": { "viewOn": "c" } };
+        let read: CollectionSpecification = bson::deserialize_from_document(view).unwrap();
+        assert_eq!(read.collection_type, CollectionType::View);
+        assert!(bson::deserialize_from_document::<CollectionSpecification>(doc! {}).is_err());
     }
 }

@@ -7,11 +7,13 @@ use motorcade::{
     action::{
         Aggregate, Count, CountDocuments, CreateIndex, Delete, Distinct, DropCollection, DropIndex,
         EstimatedDocumentCount, Find, FindOne, FindOneAndDelete, FindOneAndReplace,
-        FindOneAndUpdate, InsertMany, InsertOne, ListIndexes, ListNames, Multiple, ReplaceOne,
-        Update,
+        FindOneAndUpdate, InsertMany, InsertOne, ListIndexes, ListNames, Multiple,
+        RenameCollection, ReplaceOne, Update,
     },
     bson::Document,
-    options::{IndexModel, ReadConcern, SelectionCriteria, UpdateModifications, WriteConcern},
+    options::{
+        IndexModel, ReadConcern, RenameTarget, SelectionCriteria, UpdateModifications, WriteConcern,
+    },
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -145,6 +147,11 @@ impl<T: Send + Sync> Collection<T> {
         self.inner.drop_index(name)
     }
 
+    /// Like [`motorcade::Collection::drop_index_by_keys`].
+    pub fn drop_index_by_keys(&self, keys: Document) -> DropIndex<'_> {
+        self.inner.drop_index_by_keys(keys)
+    }
+
     /// Like [`motorcade::Collection::drop_indexes`].
     pub fn drop_indexes(&self) -> DropIndex<'_> {
         self.inner.drop_indexes()
@@ -158,6 +165,11 @@ impl<T: Send + Sync> Collection<T> {
     /// Like [`motorcade::Collection::list_index_names`].
     pub fn list_index_names(&self) -> ListIndexes<'_, ListNames> {
         self.inner.list_index_names()
+    }
+
+    /// Like [`motorcade::Collection::rename`].
+    pub fn rename(&self, to: impl Into<RenameTarget>) -> RenameCollection<'_> {
+        self.inner.rename(to)
     }
 
     /// Like [`motorcade::Collection::drop`].

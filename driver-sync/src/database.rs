@@ -1,7 +1,10 @@
 //! The blocking database handle.
 
 use motorcade::{
-    action::{Aggregate, CreateCollection, DropDatabase, ListCollections, ListNames, RunCommand},
+    action::{
+        Aggregate, CreateCollection, DropDatabase, ListCollections, ListNames, ModifyCollection,
+        RunCommand,
+    },
     bson::{Document, RawDocumentBuf},
     options::{CollectionOptions, ReadConcern, SelectionCriteria, WriteConcern},
 };
@@ -71,6 +74,11 @@ impl Database {
     /// Like [`motorcade::Database::create_collection`].
     pub fn create_collection(&self, name: impl Into<String>) -> CreateCollection<'_> {
         self.inner.create_collection(name)
+    }
+
+    /// Like [`motorcade::Database::modify_collection`].
+    pub fn modify_collection(&self, name: impl Into<String>) -> ModifyCollection<'_> {
+        self.inner.modify_collection(name)
     }
 
     /// Like [`motorcade::Database::list_collections`].

@@ -51,8 +51,21 @@ impl Database {
     ///
     /// There is no need to when the options are the defaults: the first insert does so.
     ///
+    /// See "create" among the database commands of the server's manual.
+    ///
     /// # Errors
-    /// The server's, among them one for a name that is taken; those of selection and network.
+    /// An invalid-argument error for encrypted fields; the server's, among them one for a name
+    /// that is taken; those of selection and network.
+    ///
+    /// ```no_run
+    /// # use motorcade::{Database, bson::doc};
+    /// # async fn example(database: Database) -> motorcade::error::Result<()> {
+    /// database.create_collection("log").capped(true).size(1 << 20).await?;
+    /// let adults = [doc! { "$match": { "age": { "$gte": 18 } } }];
+    /// database.create_collection("adults").view_on("people").pipeline(adults).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn create_collection(&self, name: impl Into<String>) -> CreateCollection<'_> {
         let options = CreateCollectionOptions::default();
         CreateCollection {
@@ -62,7 +75,8 @@ impl Database {
         }
     }
 
-    /// Lists the database's collections and views.
+    /// Lists the database's collections and views. The primary is asked, whatever the read
+    /// preference is; follows the collection enumeration specification.
     ///
     /// # Errors
     /// The server's, those of selection and network.
@@ -94,7 +108,8 @@ impl<T: Send + Sync> Collection<T> {
     /// error.
     ///
     /// # Errors
-    /// The server's, those of selection and network.
+    /// An invalid-argument error for encrypted fields; the server's, those of selection and
+    /// network.
     pub fn drop(&self) -> DropCollection<'_> {
         DropCollection {
             collection: self.handle(),
@@ -119,13 +134,15 @@ impl CreateCollection<'_> {
         expire_after_seconds: Duration,
         change_stream_pre_and_post_images: ChangeStreamPreAndPostImages,
         clustered_index: ClusteredIndex,
+        encrypted_fields: Document,
     } into { view_on: String, comment: Bson, } each { pipeline: Document, } }
 }
 
 impl DropCollection<'_> {
     option_setters! { DropCollectionOptions {
         write_concern: WriteConcern,
-    } }
+        encrypted_fields: Document,
+    } into { comment: Bson, } }
 }
 
 impl<M> ListCollections<'_, M> {
@@ -133,6 +150,7 @@ impl<M> ListCollections<'_, M> {
         batch_size: u32,
         filter: Document,
         authorized_collections: bool,
+        raw_data: bool,
     } into { comment: Bson, } }
 
     async fn list(
@@ -151,13 +169,13 @@ impl<M> ListCollections<'_, M> {
 
 action! { impl['a] CreateCollection<'a> => Result<()>, |self| {
     let Self { database, name, options } = self;
-    let mut operation = operation::CreateCollection::new(database.scope(), name, options);
+    let mut operation = operation::CreateCollection::new(database.scope(), name, options)?;
     exec::execute(database.client().executor(), &mut operation).await
 } }
 
 action! { impl['a] DropCollection<'a> => Result<()>, |self| {
     let Self { collection, options } = self;
-    let mut operation = operation::DropCollection::new(collection.scope(), options);
+    let mut operation = operation::DropCollection::new(collection.scope(), options)?;
     exec::execute(collection.executor(), &mut operation).await
 } }
 

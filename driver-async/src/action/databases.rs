@@ -82,7 +82,7 @@ impl<M> ListDatabases<'_, M> {
 impl DropDatabase<'_> {
     option_setters! { DropDatabaseOptions {
         write_concern: WriteConcern,
-    } }
+    } into { comment: Bson, } }
 }
 
 action! { impl['a] ListDatabases<'a, ListSpecifications>

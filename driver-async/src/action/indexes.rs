@@ -2,14 +2,15 @@
 
 use std::{marker::PhantomData, time::Duration};
 
-use bson::Bson;
+use bson::{Bson, Document};
 
 use super::{ListNames, ListSpecifications, Multiple, Single, action, option_setters};
 use crate::{
     collection::{Collection, CollectionHandle},
     cursor::Cursor,
     error::{Error, Result},
-    exec, operation,
+    exec,
+    operation::{self, Dropped},
     options::{
         CommitQuorum, CreateIndexOptions, DropIndexOptions, IndexModel, ListIndexesOptions,
         WriteConcern,
@@ -32,8 +33,7 @@ pub struct CreateIndex<'a, M = Single> {
 #[must_use = "an action does nothing until it is awaited"]
 pub struct DropIndex<'a> {
     collection: &'a CollectionHandle,
-    /// `None` for all but the index on `_id`.
-    name: Option<String>,
+    dropped: Dropped,
     options: DropIndexOptions,
 }
 
@@ -51,8 +51,9 @@ impl<T: Send + Sync> Collection<T> {
     /// has none.
     ///
     /// # Errors
-    /// The server's, among them one for an index of the same name and other keys; those of
-    /// selection and network.
+    /// An invalid-argument error for an index without keys, and for a commit quorum on a server
+    /// older than 4.4; the server's, among them one for an index of the same name and other keys;
+    /// those of selection and network.
     ///
     /// ```no_run
     /// # use motorcade::{Collection, IndexModel, bson::{Document, doc}, options::IndexOptions};
@@ -79,34 +80,39 @@ impl<T: Send + Sync> Collection<T> {
         CreateIndex::new(self.handle(), indexes.into_iter().collect())
     }
 
-    /// Drops the index of this name.
+    /// Drops the index of this name. A collection that does not exist is no error.
     ///
     /// # Errors
     /// An invalid-argument error for an empty name and for `*`, which means all (use
     /// [`Collection::drop_indexes`]); the server's, among them one for a name that it does not
     /// know; those of selection and network.
     pub fn drop_index(&self, name: impl AsRef<str>) -> DropIndex<'_> {
-        let name = Some(name.as_ref().to_owned());
-        DropIndex {
-            collection: self.handle(),
-            name,
-            options: DropIndexOptions::default(),
-        }
+        let name = name.as_ref().to_owned();
+        DropIndex::new(self.handle(), Dropped::Name(name))
     }
 
-    /// Drops every index but the one on `_id`.
+    /// Drops the index of these keys, such as `{ "age": 1 }`; otherwise like
+    /// [`Collection::drop_index`].
+    ///
+    /// # Errors
+    /// An invalid-argument error for no keys at all; the server's, among them one for keys of
+    /// which it has no index or several; those of selection and network.
+    pub fn drop_index_by_keys(&self, keys: Document) -> DropIndex<'_> {
+        DropIndex::new(self.handle(), Dropped::Keys(keys))
+    }
+
+    /// Drops every index but the one on `_id`. A collection that does not exist is no error.
     ///
     /// # Errors
     /// The server's, those of selection and network.
     pub fn drop_indexes(&self) -> DropIndex<'_> {
-        DropIndex {
-            collection: self.handle(),
-            name: None,
-            options: DropIndexOptions::default(),
-        }
+        DropIndex::new(self.handle(), Dropped::All)
     }
 
-    /// Lists the indexes; none for a collection that does not exist.
+    /// Lists the indexes; none for a collection that does not exist. The primary is asked, whatever
+    /// the read preference is; follows the index management specification. For what a server may
+    /// tell of an index beyond [`IndexModel`], ask the cursor for
+    /// [documents](crate::Cursor::with_type).
     ///
     /// # Errors
     /// The server's, those of selection and network.
@@ -145,6 +151,7 @@ impl<'a, M> CreateIndex<'a, M> {
         commit_quorum: CommitQuorum,
         max_time: Duration,
         write_concern: WriteConcern,
+        raw_data: bool,
     } into { comment: Bson, } }
 
     async fn create(self) -> Result<Vec<String>> {
@@ -154,15 +161,24 @@ impl<'a, M> CreateIndex<'a, M> {
             options,
             ..
         } = self;
-        let mut operation = operation::CreateIndexes::new(collection.scope(), indexes, options);
+        let mut operation = operation::CreateIndexes::new(collection.scope(), indexes, options)?;
         exec::execute(collection.executor(), &mut operation).await
     }
 }
 
-impl DropIndex<'_> {
+impl<'a> DropIndex<'a> {
+    fn new(collection: &'a CollectionHandle, dropped: Dropped) -> Self {
+        Self {
+            collection,
+            dropped,
+            options: DropIndexOptions::default(),
+        }
+    }
+
     option_setters! { DropIndexOptions {
         max_time: Duration,
         write_concern: WriteConcern,
+        raw_data: bool,
     } into { comment: Bson, } }
 }
 
@@ -170,6 +186,7 @@ impl<M> ListIndexes<'_, M> {
     option_setters! { ListIndexesOptions {
         max_time: Duration,
         batch_size: u32,
+        raw_data: bool,
     } into { comment: Bson, } }
 
     async fn list(self) -> Result<Cursor<IndexModel>> {
@@ -195,11 +212,8 @@ action! { impl['a] CreateIndex<'a, Multiple> => Result<CreateIndexesResult>, |se
 } }
 
 action! { impl['a] DropIndex<'a> => Result<()>, |self| {
-    let Self { collection, name, options } = self;
-    let mut operation = match name {
-        Some(name) => operation::DropIndexes::one(collection.scope(), name, options)?,
-        None => operation::DropIndexes::all(collection.scope(), options),
-    };
+    let Self { collection, dropped, options } = self;
+    let mut operation = operation::DropIndexes::new(collection.scope(), dropped, options)?;
     exec::execute(collection.executor(), &mut operation).await
 } }
 

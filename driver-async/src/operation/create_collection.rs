@@ -1,6 +1,9 @@
 //! `create`.
 
-use super::{Operation, Scope, Target, fields::check_write_concern};
+use super::{
+    Operation, Scope, Target,
+    fields::{check_write_concern, refuse_encrypted_fields},
+};
 use crate::{
     error::Result,
     options::{CreateCollectionOptions, WriteConcern},
@@ -16,12 +19,19 @@ pub(crate) struct CreateCollection<'a> {
 }
 
 impl<'a> CreateCollection<'a> {
-    pub(crate) fn new(scope: Scope<'a>, name: String, options: CreateCollectionOptions) -> Self {
-        Self {
+    /// # Errors
+    /// An invalid-argument error for encrypted fields.
+    pub(crate) fn new(
+        scope: Scope<'a>,
+        name: String,
+        options: CreateCollectionOptions,
+    ) -> Result<Self> {
+        refuse_encrypted_fields(options.encrypted_fields.as_ref())?;
+        Ok(Self {
             scope,
             name,
             options,
-        }
+        })
     }
 }
 
@@ -65,7 +75,10 @@ mod tests {
     use super::*;
     use crate::{
         operation::tests::{scope, written},
-        options::{ClusteredIndex, TimeseriesGranularity, TimeseriesOptions, ValidationLevel},
+        options::{
+            ChangeStreamPreAndPostImages, ClusteredIndex, Collation, IndexOptionDefaults,
+            TimeseriesGranularity, TimeseriesOptions, ValidationAction, ValidationLevel,
+        },
     };
 
     #[test]
@@ -80,23 +93,66 @@ mod tests {
                 TimeseriesOptions::builder()
                     .time_field("t")
                     .granularity(TimeseriesGranularity::Minutes)
+                    .meta_field("m".to_owned())
                     .bucket_max_span(Duration::from_secs(60))
+                    .bucket_rounding(Duration::from_secs(60))
                     .build(),
             )
             .expire_after_seconds(Duration::from_secs(5))
             .clustered_index(ClusteredIndex::default())
+            .storage_engine(doc! { "wiredTiger": {} })
+            .validation_action(ValidationAction::Warn)
+            .collation(Collation::builder().locale("en").build())
+            .index_option_defaults(
+                IndexOptionDefaults::builder()
+                    .storage_engine(doc! { "wiredTiger": {} })
+                    .build(),
+            )
+            .change_stream_pre_and_post_images(
+                ChangeStreamPreAndPostImages::builder()
+                    .enabled(true)
+                    .build(),
+            )
             .write_concern(WriteConcern::majority())
             .comment(bson::Bson::Int32(1))
             .build();
         let wanted = doc! {
             "create": "n", "capped": true, "size": 1024, "max": 1_i64 << 40,
-            "validator": { "a": 1 }, "validationLevel": "moderate",
-            "timeseries": { "timeField": "t", "granularity": "minutes", "bucketMaxSpanSeconds": 60 },
-            "expireAfterSeconds": 5,
+            "storageEngine": { "wiredTiger": {} },
+            "validator": { "a": 1 }, "validationLevel": "moderate", "validationAction": "warn",
+            "collation": { "locale": "en" },
+            "indexOptionDefaults": { "storageEngine": { "wiredTiger": {} } },
+            "timeseries": {
+                "timeField": "t", "metaField": "m", "granularity": "minutes",
+                "bucketMaxSpanSeconds": 60, "bucketRoundingSeconds": 60,
+            },
+            "expireAfterSeconds": 5, "changeStreamPreAndPostImages": { "enabled": true },
             "clusteredIndex": { "key": { "_id": 1 }, "unique": true }, "comment": 1,
         };
-        let mut operation = CreateCollection::new(scope(), "n".into(), options);
+        let mut operation = CreateCollection::new(scope(), "n".into(), options).unwrap();
         assert_eq!(written(&mut operation), wanted);
         assert_eq!(operation.write_concern(), Some(&WriteConcern::majority()));
+    }
+
+    #[test]
+    fn a_view_is_made_of_a_pipeline() {
+        let options = CreateCollectionOptions::builder()
+            .view_on("base".to_owned())
+            .pipeline(vec![doc! { "$match": { "a": 1 } }])
+            .build();
+        let mut operation = CreateCollection::new(scope(), "n".into(), options).unwrap();
+        let wanted = doc! {
+            "create": "n", "viewOn": "base", "pipeline": [{ "$match": { "a": 1 } }],
+        };
+        assert_eq!(written(&mut operation), wanted);
+    }
+
+    #[test]
+    fn encrypted_fields_are_refused_before_anything_is_sent() {
+        let options = CreateCollectionOptions::builder()
+            .encrypted_fields(doc! { "fields": [] })
+            .build();
+        let error = CreateCollection::new(scope(), "n".into(), options).unwrap_err();
+        assert!(error.to_string().contains("encrypted"), "{error}");
     }
 }

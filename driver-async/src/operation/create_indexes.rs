@@ -16,16 +16,28 @@ pub(crate) struct CreateIndexes<'a> {
 }
 
 impl<'a> CreateIndexes<'a> {
+    /// # Errors
+    /// An invalid-argument error when there is no index, or one has no keys.
     pub(crate) fn new(
         scope: Scope<'a>,
         indexes: Vec<IndexModel>,
         options: CreateIndexOptions,
-    ) -> Self {
-        Self {
+    ) -> Result<Self> {
+        if indexes.is_empty() {
+            return Err(Error::invalid_argument(
+                "there is no index to create; give at least one",
+            ));
+        }
+        if indexes.iter().any(|index| index.keys.is_empty()) {
+            return Err(Error::invalid_argument(
+                "an index has no keys; give at least one field, such as { \"age\": 1 }",
+            ));
+        }
+        Ok(Self {
             scope,
             indexes,
             options,
-        }
+        })
     }
 
     fn names(&self) -> Vec<String> {
@@ -71,6 +83,7 @@ impl Operation for CreateIndexes<'_> {
             command.append_bson("commitQuorum", &quorum.to_bson())?;
         }
         command.max_time(options.max_time)?;
+        command.raw_data(options.raw_data, target)?;
         command.optional_bson("comment", options.comment.as_ref())
     }
 
@@ -92,7 +105,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        operation::tests::{replied, scope, target, written, written_for},
+        operation::tests::{replied, scope, target, written, written_for, written_for_newest},
         options::{CommitQuorum, IndexOptions},
     };
 
@@ -116,7 +129,7 @@ mod tests {
             .max_time(Duration::from_millis(5))
             .comment(bson::Bson::Int32(1))
             .build();
-        let mut operation = CreateIndexes::new(scope(), indexes, options);
+        let mut operation = CreateIndexes::new(scope(), indexes, options).unwrap();
         let wanted = doc! {
             "createIndexes": "c",
             "indexes": [
@@ -135,5 +148,26 @@ mod tests {
             ..target()
         };
         assert!(written_for(&mut operation, &old).is_err());
+    }
+
+    #[test]
+    fn what_is_no_index_is_refused_before_anything_is_sent() {
+        let options = CreateIndexOptions::default();
+        assert!(CreateIndexes::new(scope(), vec![], options.clone()).is_err());
+        let keyless = vec![IndexModel::default()];
+        assert!(CreateIndexes::new(scope(), keyless, options.clone()).is_err());
+        let null = vec![IndexModel::builder().keys(doc! { "a\0b": 1 }).build()];
+        let mut operation = CreateIndexes::new(scope(), null, options).unwrap();
+        assert!(written_for(&mut operation, &target()).is_err());
+    }
+
+    #[test]
+    fn only_a_server_that_knows_raw_data_is_told_of_it() {
+        let indexes = vec![IndexModel::builder().keys(doc! { "x": 1 }).build()];
+        let options = CreateIndexOptions::builder().raw_data(true).build();
+        let mut operation = CreateIndexes::new(scope(), indexes, options).unwrap();
+        let command = written_for_newest(&mut operation);
+        assert!(command.get_bool("rawData").unwrap());
+        assert!(!written(&mut operation).contains_key("rawData"));
     }
 }

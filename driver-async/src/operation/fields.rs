@@ -126,6 +126,17 @@ pub(super) fn check_write_concern(reply: &RawDocument) -> Result<()> {
     }
 }
 
+/// Refuses what would make a collection of plain text where its user expects encryption.
+pub(super) fn refuse_encrypted_fields(fields: Option<&Document>) -> Result<()> {
+    match fields {
+        None => Ok(()),
+        Some(_) => Err(Error::invalid_argument(
+            "encrypted_fields is set, but this version of the driver does not encrypt; \
+             leave it out, or use a client that does",
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use bson::doc;

@@ -1,6 +1,8 @@
 //! `listCollections`.
 
-use super::{Operation, Retryability, Scope, Target};
+use bson::Document;
+
+use super::{Operation, Retryability, Scope, Selection, Target};
 use crate::{
     error::Result,
     options::ListCollectionsOptions,
@@ -56,22 +58,30 @@ impl Operation for ListCollections<'_> {
         Retryability::Read
     }
 
-    fn write(&mut self, command: &mut DocumentWriter<'_>, _target: &Target<'_>) -> Result<()> {
+    fn selection(&self) -> Selection<'_> {
+        Selection::of_primary()
+    }
+
+    fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()> {
         let options = &self.options;
         command.append_i32("listCollections", 1)?;
         command.cursor(options.batch_size)?;
-        command.optional_document("filter", options.filter.as_ref())?;
+        // The collection management specification's cases have a filter even when none is given.
+        let everything = Document::new();
+        command.append_document("filter", options.filter.as_ref().unwrap_or(&everything))?;
         if self.name_only {
             command.append_bool("nameOnly", true)?;
         }
         command.optional_bool("authorizedCollections", options.authorized_collections)?;
+        command.raw_data(options.raw_data, target)?;
         command.optional_bson("comment", options.comment.as_ref())
     }
 
     fn reply(&mut self, reply: &Reply, _target: &Target<'_>) -> Result<CursorState> {
+        // No comment: the server keeps that of the command ("listCollections Database Command" of
+        // the collection enumeration specification).
         let settings = CursorSettings {
             batch_size: self.options.batch_size,
-            comment: self.options.comment.clone(),
             ..CursorSettings::default()
         };
         let cursor = CursorReply::parse(&reply.document_bytes())?;
@@ -84,7 +94,7 @@ mod tests {
     use bson::doc;
 
     use super::*;
-    use crate::operation::tests::{scope, written};
+    use crate::operation::tests::{replied, scope, written, written_for_newest};
 
     #[test]
     fn every_option_is_sent_under_the_servers_name() {
@@ -92,6 +102,7 @@ mod tests {
             .batch_size(2)
             .filter(doc! { "name": "x" })
             .authorized_collections(true)
+            .raw_data(true)
             .comment(bson::Bson::Int32(1))
             .build();
         let mut wanted = doc! {
@@ -103,6 +114,29 @@ mod tests {
         let mut operation = ListCollections::names(scope(), options);
         wanted.insert("nameOnly", true);
         assert_eq!(written(&mut operation), wanted);
+    }
+
+    #[test]
+    fn only_a_server_that_knows_raw_data_is_told_of_it() {
+        let options = ListCollectionsOptions::builder().raw_data(true).build();
+        let mut operation = ListCollections::specifications(scope(), options);
+        let command = written_for_newest(&mut operation);
+        assert!(command.get_bool("rawData").unwrap());
+        assert!(!written(&mut operation).contains_key("rawData"));
+    }
+
+    #[test]
+    fn the_comment_stays_with_the_first_command() {
+        let options = ListCollectionsOptions::builder()
+            .batch_size(2)
+            .comment(bson::Bson::Int32(1))
+            .build();
+        let mut operation = ListCollections::specifications(scope(), options);
+        let reply =
+            doc! { "cursor": { "id": 1_i64, "ns": "d.$cmd.listCollections", "firstBatch": [] } };
+        let cursor = replied(&mut operation, &reply).unwrap();
+        assert_eq!(cursor.settings().comment, None);
+        assert_eq!(cursor.settings().batch_size, Some(2));
     }
 
     #[test]

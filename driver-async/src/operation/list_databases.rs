@@ -1,6 +1,6 @@
 //! `listDatabases`.
 
-use super::{Operation, Retryability, Target};
+use super::{Operation, Retryability, Selection, Target};
 use crate::{
     error::{Error, Result},
     options::ListDatabasesOptions,
@@ -49,6 +49,10 @@ impl Operation for ListDatabases {
 
     fn retryability(&self) -> Retryability {
         Retryability::Read
+    }
+
+    fn selection(&self) -> Selection<'_> {
+        Selection::of_primary()
     }
 
     fn write(&mut self, command: &mut DocumentWriter<'_>, _target: &Target<'_>) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `listIndexes`.
 
-use super::{NAMESPACE_NOT_FOUND, Operation, Retryability, Scope, Target};
+use super::{NAMESPACE_NOT_FOUND, Operation, Retryability, Scope, Selection, Target};
 use crate::{
     error::{Error, Result},
     options::ListIndexesOptions,
@@ -47,10 +47,15 @@ impl Operation for ListIndexes<'_> {
         Retryability::Read
     }
 
-    fn write(&mut self, command: &mut DocumentWriter<'_>, _target: &Target<'_>) -> Result<()> {
+    fn selection(&self) -> Selection<'_> {
+        Selection::of_primary()
+    }
+
+    fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()> {
         command.append_str("listIndexes", self.scope.collection)?;
         command.cursor(self.options.batch_size)?;
         command.max_time(self.options.max_time)?;
+        command.raw_data(self.options.raw_data, target)?;
         command.optional_bson("comment", self.options.comment.as_ref())
     }
 
@@ -75,7 +80,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        operation::tests::{scope, written},
+        operation::tests::{scope, written, written_for_newest},
         proto::cursor::Step,
     };
 
@@ -84,6 +89,7 @@ mod tests {
         let options = ListIndexesOptions::builder()
             .batch_size(3)
             .max_time(Duration::from_millis(5))
+            .raw_data(true)
             .comment(bson::Bson::Int32(1))
             .build();
         let mut operation = ListIndexes::new(scope(), options);
@@ -91,6 +97,8 @@ mod tests {
             "listIndexes": "c", "cursor": { "batchSize": 3 }, "maxTimeMS": 5, "comment": 1,
         };
         assert_eq!(written(&mut operation), wanted);
+        let command = written_for_newest(&mut operation);
+        assert!(command.get_bool("rawData").unwrap());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod create_indexes;
 mod delete;
 mod distinct;
 mod drop;
+mod drop_indexes;
 mod end_sessions;
 mod fields;
 mod find;
@@ -20,6 +21,8 @@ mod kill_cursors;
 mod list_collections;
 mod list_databases;
 mod list_indexes;
+mod modify_collection;
+mod rename_collection;
 mod run_command;
 mod update;
 mod write_reply;
@@ -30,7 +33,8 @@ pub(crate) use create_collection::CreateCollection;
 pub(crate) use create_indexes::CreateIndexes;
 pub(crate) use delete::Delete;
 pub(crate) use distinct::Distinct;
-pub(crate) use drop::{DropCollection, DropDatabase, DropIndexes};
+pub(crate) use drop::{DropCollection, DropDatabase};
+pub(crate) use drop_indexes::{DropIndexes, Dropped};
 pub(crate) use end_sessions::EndSessions;
 pub(crate) use find::{Find, FindOne};
 pub(crate) use find_and_modify::FindAndModify;
@@ -40,13 +44,15 @@ pub(crate) use kill_cursors::KillCursors;
 pub(crate) use list_collections::ListCollections;
 pub(crate) use list_databases::ListDatabases;
 pub(crate) use list_indexes::ListIndexes;
+pub(crate) use modify_collection::ModifyCollection;
+pub(crate) use rename_collection::RenameCollection;
 pub(crate) use run_command::RunCommand;
 pub(crate) use update::{Modification, Update};
 
 use crate::{
     address::ServerAddress,
     error::{Error, Result},
-    options::{ReadConcern, SelectionCriteria, WriteConcern},
+    options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern},
     proto::{
         selection::Wanted,
         wire::{DocumentWriter, Reply, Sequences},
@@ -162,8 +168,17 @@ impl<'a> Selection<'a> {
         }
     }
 
+    /// Those for a read with these criteria.
+    ///
+    /// A read without any goes to the primary, too, but is no write: on a direct connection to
+    /// another member the server must be told so, or it refuses.
     fn of(criteria: Option<&'a SelectionCriteria>) -> Self {
-        criteria.map_or(Self::Primary, Self::Criteria)
+        Self::Criteria(criteria.unwrap_or(&PRIMARY))
+    }
+
+    /// Those for a read that only the primary of a set may answer, such as a listing.
+    fn of_primary() -> Self {
+        Self::Criteria(&PRIMARY)
     }
 }
 
@@ -190,6 +205,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) read_concern: Option<&'a ReadConcern>,
     pub(crate) write_concern: Option<&'a WriteConcern>,
 }
+
+static PRIMARY: SelectionCriteria = SelectionCriteria::ReadPreference(ReadPreference::Primary);
 
 /// The newest wire version of server 4.2.
 const WIRE_4_2: i32 = 8;
@@ -280,6 +297,23 @@ mod tests {
         let start: [u8; 16] = buffer[..16].try_into().expect("a message has a header");
         let header = Header::parse(&start, DEFAULT_MAX_MESSAGE_SIZE).expect("a header is valid");
         Reply::parse(buffer.into(), &header).expect("a reply is valid")
+    }
+
+    #[test]
+    fn a_read_without_criteria_wants_the_primary_and_is_no_write() {
+        for selection in [Selection::of(None), Selection::of_primary()] {
+            let wanted = selection.wanted();
+            assert!(
+                matches!(wanted, Some(Wanted::Read(&ReadPreference::Primary))),
+                "{wanted:?}"
+            );
+        }
+        let secondary = ReadPreference::secondary(None).into();
+        let wanted = Selection::of(Some(&secondary)).wanted();
+        assert!(
+            matches!(wanted, Some(Wanted::Read(ReadPreference::Secondary { .. }))),
+            "{wanted:?}"
+        );
     }
 
     pub(super) fn replied<O: Operation>(

@@ -52,7 +52,7 @@ pub struct CreateCollectionOptions {
     /// Settings for indexes that don't have their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index_option_defaults: Option<IndexOptionDefaults>,
-    /// Makes a time series collection.
+    /// Makes a time series collection. Needs a server of version 5.0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeseries: Option<TimeseriesOptions>,
     /// How long after its time a document of a time series or clustered collection is deleted;
@@ -62,18 +62,23 @@ pub struct CreateCollectionOptions {
         with = "super::number::whole_seconds"
     )]
     pub expire_after_seconds: Option<Duration>,
-    /// Whether change streams can show documents before and after a change.
+    /// Whether change streams can show documents before and after a change. Needs a server of
+    /// version 6.0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change_stream_pre_and_post_images: Option<ChangeStreamPreAndPostImages>,
-    /// Makes a collection that is stored in the order of its `_id`.
+    /// Makes a collection that is stored in the order of its `_id`. Needs a server of version 5.3.
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "ClusteredIndex::deserialize_or_true"
     )]
     pub clustered_index: Option<ClusteredIndex>,
-    /// Goes with the command into the server's logs and profile.
+    /// Goes with the command into the server's logs and profile. Needs a server of version 4.4.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Bson>,
+    /// Which fields are encrypted, of a listed collection. To create one with encrypted fields is
+    /// refused, as this version does not encrypt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypted_fields: Option<Document>,
 }
 
 /// Which writes a validator sees.
@@ -98,6 +103,8 @@ pub enum ValidationAction {
     Error,
     /// It is written and the server logs a warning.
     Warn,
+    /// It is refused and the server logs it. Needs a server of version 8.1.
+    ErrorAndLog,
 }
 
 /// The index that a clustered collection is stored by.
@@ -150,7 +157,7 @@ impl ClusteredIndex {
 
 /// Settings for indexes that don't have their own.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, TypedBuilder)]
-#[builder(field_defaults(setter(into)))]
+#[builder(field_defaults(default, setter(into)))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct IndexOptionDefaults {
@@ -170,10 +177,12 @@ pub struct TimeseriesOptions {
     /// The field that says what a document measures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meta_field: Option<String>,
-    /// How close together measurements of one thing are.
+    /// How close together measurements of one thing are. Not together with the two options
+    /// below.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub granularity: Option<TimeseriesGranularity>,
-    /// The longest time within one bucket; whole seconds.
+    /// The longest time within one bucket; whole seconds. Goes with `bucket_rounding`, which must
+    /// be the same. Needs a server of version 6.3.
     #[serde(
         rename = "bucketMaxSpanSeconds",
         default,
@@ -181,7 +190,7 @@ pub struct TimeseriesOptions {
         with = "super::number::whole_seconds"
     )]
     pub bucket_max_span: Option<Duration>,
-    /// The multiple of time at which buckets begin; whole seconds.
+    /// The multiple of time at which buckets begin; whole seconds. Needs a server of version 6.3.
     #[serde(
         rename = "bucketRoundingSeconds",
         default,
@@ -206,6 +215,7 @@ pub enum TimeseriesGranularity {
 
 /// Whether change streams can show documents before and after a change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, TypedBuilder)]
+#[builder(field_defaults(default, setter(into)))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ChangeStreamPreAndPostImages {

@@ -43,6 +43,8 @@ pub struct RunCommandOptions {
 pub struct DropDatabaseOptions {
     /// How many members must have done this before it is acknowledged.
     pub write_concern: Option<WriteConcern>,
+    /// Goes with the command into the server's logs and profile. Needs a server of version 4.4.
+    pub comment: Option<Bson>,
 }
 
 /// Options of [`Collection::drop`](crate::Collection::drop).
@@ -53,6 +55,11 @@ pub struct DropDatabaseOptions {
 pub struct DropCollectionOptions {
     /// How many members must have done this before it is acknowledged.
     pub write_concern: Option<WriteConcern>,
+    /// Goes with the command into the server's logs and profile. Needs a server of version 4.4.
+    pub comment: Option<Bson>,
+    /// The encrypted fields of the collection, whose helper collections would be dropped, too.
+    /// Refused, as this version does not encrypt.
+    pub encrypted_fields: Option<Document>,
 }
 
 /// Options of [`Database::list_collections`](crate::Database::list_collections).
@@ -63,12 +70,16 @@ pub struct DropCollectionOptions {
 pub struct ListCollectionsOptions {
     /// How many collections the server sends at once; its own choice when absent.
     pub batch_size: Option<u32>,
-    /// Goes with the command into the server's logs and profile.
+    /// Goes with the command into the server's logs and profile. Needs a server of version 4.4.
     pub comment: Option<Bson>,
     /// Which collections are listed, by `name`, `type`, `options` or `info`.
     pub filter: Option<Document>,
     /// Whether a user without the right to list all collections gets those that it may use.
+    /// Servers grant that for [names only](crate::Database::list_collection_names).
     pub authorized_collections: Option<bool>,
+    /// Whether time series collections are listed as they are stored. Servers before 8.2 are not
+    /// told.
+    pub raw_data: Option<bool>,
 }
 
 /// Options of [`Client::list_databases`](crate::Client::list_databases).
@@ -80,7 +91,7 @@ pub struct ListDatabasesOptions {
     /// Whether only the databases are listed that the user may use. The server decides by the
     /// user's rights when absent.
     pub authorized_databases: Option<bool>,
-    /// Goes with the command into the server's logs and profile.
+    /// Goes with the command into the server's logs and profile. Needs a server of version 4.4.
     pub comment: Option<Bson>,
     /// Which databases are listed, by `name`, `sizeOnDisk`, `empty` or `shards`.
     pub filter: Option<Document>,

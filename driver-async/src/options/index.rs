@@ -27,21 +27,42 @@ pub struct IndexModel {
     #[serde(rename = "key")]
     pub keys: Document,
     /// The index's options.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "options_or_error")]
     pub options: Option<IndexOptions>,
 }
 
+/// A flattened `Option` would turn options that cannot be read into none at all.
+fn options_or_error<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<IndexOptions>, D::Error> {
+    IndexOptions::deserialize(deserializer).map(Some)
+}
+
 impl IndexModel {
-    /// The index's name: the one given, or its fields and kinds joined by underscores.
+    /// The index's name: the one given, or its fields and kinds joined by underscores ("Index Name
+    /// Generation" of the index management specification).
     pub(crate) fn name(&self) -> Cow<'_, str> {
         if let Some(name) = self.options.as_ref().and_then(|o| o.name.as_deref()) {
             return name.into();
+        }
+        if self.is_on_id() {
+            return "_id_".into();
         }
         let parts = self.keys.iter().map(|(field, kind)| match kind {
             Bson::String(kind) => format!("{field}_{kind}"),
             kind => format!("{field}_{kind}"),
         });
         parts.collect::<Vec<_>>().join("_").into()
+    }
+
+    /// Whether this is the index that every collection has, whose name the server has chosen.
+    fn is_on_id(&self) -> bool {
+        let ascending = match self.keys.get("_id") {
+            Some(Bson::Int32(1) | Bson::Int64(1)) => true,
+            Some(Bson::Double(value)) => *value == 1.0,
+            _ => false,
+        };
+        ascending && self.keys.len() == 1
     }
 }
 
@@ -53,7 +74,10 @@ impl IndexModel {
 #[non_exhaustive]
 pub struct IndexOptions {
     /// Whether the index is built in the background. Servers since 4.2 ignore it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "super::number::flag"
+    )]
     pub background: Option<bool>,
     /// How long after the time in the indexed field the server deletes a document; whole
     /// seconds.
@@ -67,13 +91,19 @@ pub struct IndexOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Whether documents without the field stay out of the index.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "super::number::flag"
+    )]
     pub sparse: Option<bool>,
     /// Settings for the storage engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_engine: Option<Document>,
     /// Whether two documents of the same key are refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "super::number::flag"
+    )]
     pub unique: Option<bool>,
     /// The version of the index's format; the server's newest when absent.
     #[serde(rename = "v", skip_serializing_if = "Option::is_none")]
@@ -118,10 +148,20 @@ pub struct IndexOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wildcard_projection: Option<Document>,
     /// Whether the query planner leaves the index out.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "super::number::flag"
+    )]
     pub hidden: Option<bool>,
+    /// Whether the index refuses new duplicates without being unique yet; see
+    /// [`IndexModification`](super::IndexModification). Needs a server of version 6.0.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "super::number::flag"
+    )]
+    pub prepare_unique: Option<bool>,
     /// Whether this is the index of a clustered collection; only in listed indexes.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing, deserialize_with = "super::number::flag")]
     #[builder(setter(skip))]
     pub(crate) clustered: Option<bool>,
 }
@@ -270,8 +310,11 @@ pub struct CreateIndexOptions {
     pub max_time: Option<Duration>,
     /// How many members must have done this; the collection's when absent.
     pub write_concern: Option<WriteConcern>,
-    /// Goes with the command into the server's logs and profile.
+    /// Goes with the command into the server's logs and profile. Needs a server of version 4.4.
     pub comment: Option<Bson>,
+    /// Whether indexes of a time series collection are meant as they are stored. Servers before 8.2
+    /// are not told.
+    pub raw_data: Option<bool>,
 }
 
 /// Options of [`Collection::drop_index`](crate::Collection::drop_index) and
@@ -290,8 +333,11 @@ pub struct DropIndexOptions {
     pub max_time: Option<Duration>,
     /// How many members must have done this; the collection's when absent.
     pub write_concern: Option<WriteConcern>,
-    /// Goes with the command into the server's logs and profile.
+    /// Goes with the command into the server's logs and profile. Needs a server of version 4.4.
     pub comment: Option<Bson>,
+    /// Whether indexes of a time series collection are meant as they are stored. Servers before 8.2
+    /// are not told.
+    pub raw_data: Option<bool>,
 }
 
 /// Options of [`Collection::list_indexes`](crate::Collection::list_indexes).
@@ -309,22 +355,33 @@ pub struct ListIndexesOptions {
     pub max_time: Option<Duration>,
     /// How many indexes the server sends at once; its own choice when absent.
     pub batch_size: Option<u32>,
-    /// Goes with the command into the server's logs and profile.
+    /// Goes with the command into the server's logs and profile. Needs a server of version 4.4.
     pub comment: Option<Bson>,
+    /// Whether indexes of a time series collection are meant as they are stored. Servers before 8.2
+    /// are not told.
+    pub raw_data: Option<bool>,
 }
 
 #[cfg(test)]
 mod tests {
-    use bson::doc;
+    use bson::{DateTime, Decimal128, Regex, Timestamp, doc, oid::ObjectId, raw::cstr};
 
     use super::*;
 
     #[test]
     fn an_unnamed_index_is_named_after_its_keys() {
-        let index = IndexModel::builder()
-            .keys(doc! { "a": 1, "b.c": -1_i64, "d": "text", "e": 1.0 })
-            .build();
-        assert_eq!(index.name(), "a_1_b.c_-1_d_text_e_1");
+        for (keys, name) in [
+            (doc! { "name": 1, "dob": -1 }, "name_1_dob_-1"),
+            (doc! { "b.c": -1_i64, "e": 1.0 }, "b.c_-1_e_1"),
+            (doc! { "d": "text", "f": "2dsphere" }, "d_text_f_2dsphere"),
+            (doc! { "$**": 1 }, "$**_1"),
+            (doc! { "_id": 1 }, "_id_"),
+            (doc! { "_id": 1.0 }, "_id_"),
+            (doc! { "_id": "hashed" }, "_id_hashed"),
+            (doc! { "_id": 1, "a": 1 }, "_id_1_a_1"),
+        ] {
+            assert_eq!(IndexModel::builder().keys(keys).build().name(), name);
+        }
         let options = IndexOptions::builder().name("mine".to_owned()).build();
         let named = IndexModel::builder()
             .keys(doc! { "a": 1 })
@@ -334,20 +391,58 @@ mod tests {
     }
 
     #[test]
-    fn an_index_reads_back_from_the_servers_spelling() {
+    fn every_option_reads_back_as_it_was_written() {
+        let filter = doc! {
+            "id": ObjectId::new(), "at": { "$gt": DateTime::from_millis(5) },
+            "name": Regex { pattern: cstr!("^a").into(), options: cstr!("i").into() },
+            "price": "1.5".parse::<Decimal128>().unwrap(), "long": 5_i64,
+            "seen": Timestamp { time: 1, increment: 2 },
+        };
+        let spelled = doc! {
+            "key": { "a": "2dsphere", "b": 1_i64 }, "background": true, "expireAfterSeconds": 60,
+            "name": "x", "sparse": true, "storageEngine": { "wiredTiger": {} }, "unique": true,
+            "v": 2, "default_language": "none", "language_override": "l", "textIndexVersion": 3,
+            "weights": { "a": 5 }, "2dsphereIndexVersion": 3, "bits": 26, "max": 90.5,
+            "min": -90.5, "bucketSize": 4, "partialFilterExpression": filter,
+            "collation": { "locale": "fr", "strength": 2 }, "wildcardProjection": { "a": 0 },
+            "hidden": true, "prepareUnique": true,
+        };
+        let index: IndexModel = bson::deserialize_from_document(spelled.clone()).unwrap();
+        let written = bson::serialize_to_document(&index).unwrap();
+        assert_eq!(written, spelled);
+    }
+
+    #[test]
+    fn what_servers_tell_in_other_types_is_understood() {
         let listed = doc! {
-            "v": 2, "key": { "a": "2dsphere" }, "name": "x", "expireAfterSeconds": 60.0,
-            "2dsphereIndexVersion": 3_i64, "default_language": "none", "bits": 26, "clustered": true,
+            "v": 2_i64, "key": { "a": 1 }, "name": "a_1", "ns": "d.c", "unique": 1, "sparse": 0.0,
+            "background": 1_i64, "expireAfterSeconds": 60.0, "max": 180, "clustered": true,
+            "collation": { "locale": "fr", "version": "57.1" }, "someDay": {},
         };
         let index: IndexModel = bson::deserialize_from_document(listed).unwrap();
         let options = index.options.as_ref().unwrap();
         assert_eq!(options.expire_after, Some(Duration::from_secs(60)));
         assert_eq!(options.clustered(), Some(true));
-        let written = bson::serialize_to_document(&index).unwrap();
-        let wanted = doc! {
-            "key": { "a": "2dsphere" }, "expireAfterSeconds": 60, "name": "x", "v": 2,
-            "default_language": "none", "2dsphereIndexVersion": 3, "bits": 26,
-        };
-        assert_eq!(written, wanted);
+        assert_eq!(options.unique, Some(true));
+        assert_eq!(options.sparse, Some(false));
+        assert_eq!(options.background, Some(true));
+        assert_eq!(options.max, Some(180.0));
+        assert_eq!(options.version, Some(IndexVersion::V2));
+    }
+
+    #[test]
+    fn options_that_cannot_be_read_are_an_error_and_not_none() {
+        for (field, value) in [
+            ("name", Bson::Int32(1)),
+            ("unique", "yes".into()),
+            ("expireAfterSeconds", Bson::Double(f64::NAN)),
+            ("v", Bson::Int32(-1)),
+            ("weights", Bson::Int32(1)),
+        ] {
+            let mut listed = doc! { "key": { "a": 1 }, "name": "a_1" };
+            listed.insert(field, value);
+            let read = bson::deserialize_from_document::<IndexModel>(listed);
+            assert!(read.is_err(), "{field}: {read:?}");
+        }
     }
 }

@@ -16,10 +16,12 @@ mod find;
 mod find_and_modify;
 mod index;
 mod insert;
+mod modify_collection;
 mod monitoring;
 mod number;
 mod read_concern;
 mod read_preference;
+mod rename_collection;
 pub(crate) mod serde_shapes;
 mod server_api;
 mod socks5;
@@ -57,11 +59,15 @@ pub use index::{
     ListIndexesOptions, Sphere2DIndexVersion, TextIndexVersion,
 };
 pub use insert::{InsertManyOptions, InsertOneOptions};
+pub use modify_collection::{
+    Expiry, IndexModification, ModifyCollectionOptions, TimeseriesModification,
+};
 pub use monitoring::ServerMonitoringMode;
 pub use read_concern::{ReadConcern, ReadConcernLevel};
 pub use read_preference::{
     HedgedReadOptions, Predicate, ReadPreference, ReadPreferenceOptions, SelectionCriteria, TagSet,
 };
+pub use rename_collection::{RenameCollectionOptions, RenameTarget};
 pub use server_api::{ServerApi, ServerApiVersion};
 pub use socks5::Socks5Proxy;
 pub use tls::{Tls, TlsOptions};

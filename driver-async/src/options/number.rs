@@ -38,6 +38,24 @@ pub(super) fn read<'de, T: TryFrom<i64>, D: Deserializer<'de>>(
         .ok_or_else(|| D::Error::custom("the number is not whole or is out of range"))
 }
 
+/// Reads an optional flag, which old shells and servers may have written as a number.
+pub(super) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Shape {
+        Flag(bool),
+        Whole(i64),
+        Double(f64),
+    }
+    Ok(
+        Option::<Shape>::deserialize(deserializer)?.map(|flag| match flag {
+            Shape::Flag(flag) => flag,
+            Shape::Whole(number) => number != 0,
+            Shape::Double(number) => number != 0.0,
+        }),
+    )
+}
+
 /// An optional whole number.
 pub(super) mod whole {
     use serde::{Deserialize, Deserializer, Serializer, de::Error as _, ser::Error as _};
