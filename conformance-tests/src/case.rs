@@ -64,7 +64,25 @@ impl From<Result<(), String>> for Outcome {
     }
 }
 
-type Run = Box<dyn FnOnce(&Context) -> Outcome + Send>;
+/// What came of a case, and what it saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// What came of the case.
+    pub outcome: Outcome,
+    /// What both drivers must do alike, such as the names of the commands that were sent.
+    pub observations: Vec<String>,
+}
+
+impl From<Outcome> for Ended {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            observations: Vec::new(),
+        }
+    }
+}
+
+type Run = Box<dyn FnOnce(&Context) -> Ended + Send>;
 
 /// One named case out of a spec file.
 pub struct Case {
@@ -80,6 +98,15 @@ impl Case {
         file: &SpecFile,
         description: impl Into<String>,
         run: impl FnOnce(&Context) -> Outcome + Send + 'static,
+    ) -> Self {
+        Self::observed(file, description, move |context| run(context).into())
+    }
+
+    /// A case that also tells what it saw.
+    pub fn observed(
+        file: &SpecFile,
+        description: impl Into<String>,
+        run: impl FnOnce(&Context) -> Ended + Send + 'static,
     ) -> Self {
         Self {
             suite: file.suite,
@@ -130,9 +157,14 @@ impl Case {
 
     /// Runs the case. A panic inside it is a failure with the panic's text.
     pub fn run(self, context: &Context) -> Outcome {
+        self.run_observed(context).outcome
+    }
+
+    /// Runs the case and tells what it saw; otherwise like [`run`](Self::run).
+    pub fn run_observed(self, context: &Context) -> Ended {
         let run = self.run;
         catch_unwind(AssertUnwindSafe(|| run(context)))
-            .unwrap_or_else(|payload| Outcome::Failed(panic_text(&*payload)))
+            .unwrap_or_else(|payload| Outcome::Failed(panic_text(&*payload)).into())
     }
 
     /// Tells repeated descriptions of one file apart.

@@ -58,6 +58,8 @@ type Slot = Mutex<Option<Arc<Running>>>;
 pub struct Deployments {
     source: Source,
     preferred: DeploymentKind,
+    /// The kinds that a case may choose from, the best first.
+    kinds: Vec<DeploymentKind>,
     standalone: Slot,
     replica_set: Slot,
 }
@@ -94,9 +96,23 @@ impl Deployments {
         Self {
             source,
             preferred,
+            kinds: vec![preferred],
             standalone: Mutex::default(),
             replica_set: Mutex::default(),
         }
+    }
+
+    /// Lets cases that tell where they can run choose among these kinds, the best first, instead of
+    /// being held to the preferred one.
+    #[must_use]
+    pub fn choosing_from(mut self, kinds: impl Into<Vec<DeploymentKind>>) -> Self {
+        self.kinds = kinds.into();
+        self
+    }
+
+    /// The kinds that a case which tells where it can run may choose from, the best first.
+    pub fn kinds(&self) -> &[DeploymentKind] {
+        &self.kinds
     }
 
     /// The deployment for cases that run on either kind.

@@ -6,6 +6,11 @@
 //! compiled against both drivers: [`behaviour`] runs them on real servers, [`ledger`] compares
 //! what the two drivers did.
 
+#![expect(
+    clippy::duplicate_mod,
+    reason = "one text is compiled against each of the two drivers"
+)]
+
 pub mod behaviour;
 pub mod case;
 pub mod deployments;

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 
 use crate::case::Case;
 use crate::spec_files::SpecFile;
+use crate::unified;
 
 pub(crate) use recognise::{is_companion, is_specification, recognise};
 
@@ -77,14 +78,15 @@ fn runner(suite: Suite) -> Runner {
             Runner::NotYet("the binary vector runner is not part of this release")
         }
         Suite::DnsSeedlist => Runner::NotYet("SRV resolution is not part of this release"),
-        Suite::Unified => Runner::NotYet("the unified runner is not part of this release"),
+        Suite::Unified => Runner::Runs(unified::cases),
     }
 }
 
 impl Suite {
     /// True when the test binary runs the suite's cases one by one.
     pub fn is_run(self) -> bool {
-        !matches!(runner(self), Runner::NotYet(_))
+        // The unified cases join once the runner judges them by all rules of the format.
+        !matches!(runner(self), Runner::NotYet(_)) && self != Self::Unified
     }
 
     /// True when a case needs no server and gives the same outcome each time.

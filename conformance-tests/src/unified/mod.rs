@@ -4,9 +4,19 @@
 //! one. [`events`], [`errors`] and [`logs`] apply them to what a driver tells; both drivers tell it
 //! in the very same types, so this is compiled once. [`requirements`] judges where a case can run.
 
+pub mod arguments;
+mod blocking;
+mod cases;
+pub mod connection_string;
 pub mod errors;
 pub mod events;
 pub mod file;
 pub mod logs;
 pub mod matching;
+pub mod missing;
+mod non_blocking;
+pub mod recorder;
 pub mod requirements;
+pub mod results;
+
+pub use cases::cases;

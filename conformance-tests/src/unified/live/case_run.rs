@@ -1,0 +1,144 @@
+//! One case, from its requirements to the last assertion.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::environment::Environment;
+use super::flavor::spawn;
+use super::state::CaseState;
+use super::{create, data, operation};
+use crate::case::{Ended, Outcome, panic_text};
+use crate::deployments::Deployments;
+use crate::unified::events::match_events;
+use crate::unified::file::{Test, TestFile};
+use crate::unified::requirements::choose;
+
+/// How long a case may take. The longest of the specifications' waits are 10 seconds each.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Runs a case on the first deployment that it can run on.
+pub(crate) fn run(deployments: &Deployments, file: &Arc<TestFile>, index: usize) -> Ended {
+    let Some(test) = file.tests.get(index) else {
+        return Outcome::Failed(format!("the file has no test number {index}")).into();
+    };
+    if let Some(reason) = &test.skip_reason {
+        return Outcome::Skipped(reason.clone()).into();
+    }
+    let environment = match environment(deployments, file, test) {
+        Ok(environment) => environment,
+        Err(outcome) => return outcome.into(),
+    };
+    let case = Arc::new(CaseState::new(environment));
+    let outcome = run_in_time(&case, file, index);
+    let observations = observations(&case);
+    let outcome = clean_up(deployments, &case, outcome);
+    Ended {
+        outcome: outcome.into(),
+        observations,
+    }
+}
+
+fn environment(
+    deployments: &Deployments,
+    file: &TestFile,
+    test: &Test,
+) -> Result<Arc<Environment>, Outcome> {
+    let mut tried = Vec::new();
+    let mut reason = "there is no deployment".to_owned();
+    for &kind in deployments.kinds() {
+        let running = deployments.of_kind(kind).map_err(Outcome::Failed)?;
+        tried.push(Environment::of(&running).map_err(Outcome::Failed)?);
+        let facts = tried.iter().map(|environment| environment.facts());
+        match choose(&file.run_on_requirements, &test.run_on_requirements, facts) {
+            Ok(index) => return Ok(tried.swap_remove(index)),
+            Err(why) => reason = why,
+        }
+    }
+    Err(Outcome::Skipped(reason))
+}
+
+/// Runs the case on a thread of its own, so that one that hangs ends here by its deadline.
+fn run_in_time(case: &Arc<CaseState>, file: &Arc<TestFile>, index: usize) -> Result<(), String> {
+    let (tell, ending) = mpsc::channel();
+    let runs = (Arc::clone(case), Arc::clone(file));
+    spawn(move || {
+        let (case, file) = runs;
+        let perform = AssertUnwindSafe(|| match file.tests.get(index) {
+            Some(test) => perform(&case, &file, test),
+            None => Ok(()),
+        });
+        let outcome = catch_unwind(perform).unwrap_or_else(|payload| Err(panic_text(&*payload)));
+        // Nobody listens any more after the deadline.
+        let _ = tell.send(outcome);
+    });
+    ending.recv_timeout(DEADLINE).unwrap_or_else(|_| {
+        let progress = case.progress();
+        case.abandon();
+        Err(format!(
+            "did not end within {DEADLINE:?}: it was at {progress}"
+        ))
+    })
+}
+
+fn perform(case: &Arc<CaseState>, file: &TestFile, test: &Test) -> Result<(), String> {
+    for data in &file.initial_data {
+        data::load(&case.environment, data)?;
+    }
+    create::create(case, &file.create_entities)?;
+    for given in &test.operations {
+        operation::perform(case, given)?;
+    }
+    case.begin("its end")?;
+    for thread in case.entities.threads() {
+        thread.wait()?;
+    }
+    for (_, client) in case.entities.clients() {
+        client.recorder.end();
+    }
+    case.fail_points.take_back(&case.environment)?;
+    for expected in &test.expect_events {
+        let client = case.entities.client(&expected.client)?;
+        match_events(expected, &client.recorder.events(), &case.entities)
+            .map_err(|why| format!("events of {}: {why}", expected.client))?;
+    }
+    for data in &test.outcome {
+        data::check(&case.environment, data)?;
+    }
+    Ok(())
+}
+
+/// What both drivers must do alike: the names of the commands of each client.
+fn observations(case: &CaseState) -> Vec<String> {
+    case.entities
+        .clients()
+        .iter()
+        .map(|(id, client)| format!("{id}: {}", client.recorder.commands().join(", ")))
+        .collect()
+}
+
+/// Leaves the deployment as the next case needs it; one that cannot be is not used again.
+fn clean_up(
+    deployments: &Deployments,
+    case: &CaseState,
+    outcome: Result<(), String>,
+) -> Result<(), String> {
+    for (_, client) in case.entities.clients() {
+        client.abandon();
+    }
+    case.entities.clear();
+    let environment = &case.environment;
+    let mut cleaned = case.fail_points.take_back(environment);
+    if outcome.is_err() {
+        let ended = environment.kill_all_sessions();
+        cleaned = cleaned.and(ended.map_err(|error| format!("killAllSessions: {error}")));
+    }
+    if cleaned.is_err() {
+        deployments.discard(environment.kind());
+    }
+    match (outcome, cleaned) {
+        (Err(why), Err(left)) => Err(format!("{why}; after it, {left}")),
+        (outcome, cleaned) => outcome.and(cleaned),
+    }
+}

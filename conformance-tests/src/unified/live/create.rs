@@ -1,0 +1,142 @@
+//! Making the entities that a file or a `createEntities` operation describes.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bson::{Document, doc};
+use serde::de::DeserializeOwned;
+
+use super::entities::{ClientEntity, Entity};
+use super::flavor::driver::Client;
+use super::flavor::driver::options::{
+    ClientOptions, CollectionOptions, DatabaseOptions, ServerApi, ServerApiVersion,
+};
+use super::flavor::go;
+use super::state::CaseState;
+use super::threads::Thread;
+use crate::unified::connection_string;
+use crate::unified::file::{self, EntityDescription, ServerApiDescription};
+use crate::unified::missing;
+use crate::unified::recorder::Recorder;
+
+/// Makes entities in their order.
+pub(super) fn create(
+    case: &Arc<CaseState>,
+    descriptions: &[EntityDescription],
+) -> Result<(), String> {
+    for description in descriptions {
+        let id = description.id();
+        let entity = make(case, description).map_err(|error| format!("entity `{id}`: {error}"))?;
+        case.entities.insert(id, entity)?;
+    }
+    Ok(())
+}
+
+fn make(case: &Arc<CaseState>, description: &EntityDescription) -> Result<Entity, String> {
+    let entities = &case.entities;
+    match description {
+        EntityDescription::Client(described) => {
+            client(case, described).map(|client| Entity::Client(Arc::new(client)))
+        }
+        EntityDescription::Database(described) => {
+            let client = entities.client(&described.client)?.client()?;
+            let options = options(described.database_options.as_ref())?;
+            Ok(Entity::Database(
+                client.database_with_options(
+                    &described.database_name,
+                    DatabaseOptions::builder()
+                        .read_concern(options.read_concern)
+                        .selection_criteria(options.selection_criteria)
+                        .write_concern(options.write_concern)
+                        .build(),
+                ),
+            ))
+        }
+        EntityDescription::Collection(described) => {
+            let database = entities.database(&described.database)?;
+            let options = options(described.collection_options.as_ref())?;
+            Ok(Entity::Collection(database.collection_with_options(
+                &described.collection_name,
+                options,
+            )))
+        }
+        EntityDescription::Thread(_) => Ok(Entity::Thread(Arc::new(Thread::start(case)))),
+        EntityDescription::Session(_) => Err(missing::SESSIONS.to_owned()),
+        EntityDescription::Bucket(_) => Err("GridFS is not wired yet".to_owned()),
+        EntityDescription::ClientEncryption(_) => Err(missing::ENCRYPTION.to_owned()),
+    }
+}
+
+fn client(case: &CaseState, described: &file::ClientEntity) -> Result<ClientEntity, String> {
+    if described.auto_encrypt_opts.is_some() {
+        return Err(missing::ENCRYPTION.to_owned());
+    }
+    let uri = connection_string::with_options(case.environment.uri(), &described.uri_options)?;
+    let mut options = go!(ClientOptions::parse(&uri)).map_err(|error| error.to_string())?;
+    if let Some(api) = &described.server_api {
+        options.server_api = Some(server_api(api)?);
+    }
+    let recorder = Recorder::new(described);
+    recorder.listen(&mut options);
+    let min_pool_size = options.min_pool_size;
+    let client = Client::with_options(options).map_err(|error| error.to_string())?;
+    if let Some(patience) = described.await_min_pool_size_ms {
+        fill_pools(
+            &client,
+            &recorder,
+            min_pool_size,
+            Duration::from_millis(patience),
+        )?;
+    }
+    Ok(ClientEntity::new(client, recorder))
+}
+
+/// Waits until the pools have their least number of connections. What was told until then is
+/// none of the case's events.
+fn fill_pools(
+    client: &Client,
+    recorder: &Recorder,
+    min_pool_size: Option<u32>,
+    patience: Duration,
+) -> Result<(), String> {
+    // A client looks for its servers when the first operation needs one.
+    go!(client.database("admin").run_command(doc! { "ping": 1 }))
+        .map_err(|error| format!("awaitMinPoolSizeMS: {error}"))?;
+    if !recorder.wait_for_pools(u64::from(min_pool_size.unwrap_or(0)), patience) {
+        return Err(format!(
+            "awaitMinPoolSizeMS: not all connections were made in {patience:?}"
+        ));
+    }
+    recorder.forget();
+    Ok(())
+}
+
+fn server_api(described: &ServerApiDescription) -> Result<ServerApi, String> {
+    let version = ServerApiVersion::from_str(&described.version).map_err(|e| e.to_string())?;
+    Ok(ServerApi::builder()
+        .version(version)
+        .strict(described.strict)
+        .deprecation_errors(described.deprecation_errors)
+        .build())
+}
+
+fn options(described: Option<&file::CollectionOptions>) -> Result<CollectionOptions, String> {
+    let Some(described) = described else {
+        return Ok(CollectionOptions::default());
+    };
+    if described.timeout_ms.is_some() {
+        return Err(missing::TIMEOUTS.to_owned());
+    }
+    Ok(CollectionOptions::builder()
+        .read_concern(read(described.read_concern.as_ref())?)
+        .selection_criteria(read(described.read_preference.as_ref())?)
+        .write_concern(read(described.write_concern.as_ref())?)
+        .build())
+}
+
+fn read<T: DeserializeOwned>(described: Option<&Document>) -> Result<Option<T>, String> {
+    described
+        .map(|described| file::from_bson(described.clone().into()))
+        .transpose()
+}

@@ -1,0 +1,200 @@
+//! The entities of a case, each under its name.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bson::{Bson, Document};
+use motorcade::TopologyDescription;
+
+use super::flavor::driver::{Client, Collection, Cursor, Database};
+use super::flavor::go;
+use super::threads::Thread;
+use crate::unified::matching::Lookup;
+use crate::unified::recorder::Recorder;
+
+/// Something that operations work on.
+#[derive(Clone)]
+pub(super) enum Entity {
+    Client(Arc<ClientEntity>),
+    Database(Database),
+    Collection(Collection<Document>),
+    Cursor(Arc<Mutex<Cursor<Document>>>),
+    Thread(Arc<Thread>),
+    Topology(Arc<TopologyDescription>),
+    Bson(Bson),
+}
+
+/// A client and what is watched of it.
+pub(super) struct ClientEntity {
+    client: Mutex<Option<Client>>,
+    pub(super) recorder: Recorder,
+}
+
+impl ClientEntity {
+    pub(super) fn new(client: Client, recorder: Recorder) -> Self {
+        Self {
+            client: Mutex::new(Some(client)),
+            recorder,
+        }
+    }
+
+    /// The client, unless the case has closed it.
+    pub(super) fn client(&self) -> Result<Client, String> {
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        client
+            .clone()
+            .ok_or_else(|| "the client has been closed".to_owned())
+    }
+
+    /// Closes the client as a user would.
+    pub(super) fn close(&self) {
+        if let Some(client) = self.take() {
+            go!(client.shutdown());
+        }
+    }
+
+    /// Closes the client whatever goes on in it, so that operations that hang fail.
+    pub(super) fn abandon(&self) {
+        if let Some(client) = self.take() {
+            go!(client.shutdown().immediate(true));
+        }
+    }
+
+    fn take(&self) -> Option<Client> {
+        self.client
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
+/// The map of entities. Threads of a case share it.
+#[derive(Default)]
+pub(super) struct Entities {
+    map: Mutex<HashMap<String, Entity>>,
+}
+
+impl Entities {
+    /// Stores an entity under a name that must be new.
+    pub(super) fn insert(&self, id: &str, entity: Entity) -> Result<(), String> {
+        let mut map = self.lock();
+        if map.contains_key(id) {
+            return Err(format!("an entity `{id}` exists already"));
+        }
+        map.insert(id.to_owned(), entity);
+        Ok(())
+    }
+
+    /// Stores a value under a name, in place of what is there.
+    pub(super) fn replace(&self, id: &str, value: Bson) {
+        self.lock().insert(id.to_owned(), Entity::Bson(value));
+    }
+
+    pub(super) fn get(&self, id: &str) -> Result<Entity, String> {
+        self.find(id)
+            .ok_or_else(|| format!("there is no entity `{id}`"))
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<Entity> {
+        self.lock().get(id).cloned()
+    }
+
+    pub(super) fn client(&self, id: &str) -> Result<Arc<ClientEntity>, String> {
+        match self.get(id)? {
+            Entity::Client(client) => Ok(client),
+            other => Err(other.is_no(id, "client")),
+        }
+    }
+
+    pub(super) fn database(&self, id: &str) -> Result<Database, String> {
+        match self.get(id)? {
+            Entity::Database(database) => Ok(database),
+            other => Err(other.is_no(id, "database")),
+        }
+    }
+
+    pub(super) fn thread(&self, id: &str) -> Result<Arc<Thread>, String> {
+        match self.get(id)? {
+            Entity::Thread(thread) => Ok(thread),
+            other => Err(other.is_no(id, "thread")),
+        }
+    }
+
+    pub(super) fn topology(&self, id: &str) -> Result<Arc<TopologyDescription>, String> {
+        match self.get(id)? {
+            Entity::Topology(topology) => Ok(topology),
+            other => Err(other.is_no(id, "topology description")),
+        }
+    }
+
+    /// The clients with their names, sorted by these.
+    pub(super) fn clients(&self) -> Vec<(String, Arc<ClientEntity>)> {
+        let mut clients: Vec<_> = self
+            .lock()
+            .iter()
+            .filter_map(|(id, entity)| match entity {
+                Entity::Client(client) => Some((id.clone(), Arc::clone(client))),
+                _ => None,
+            })
+            .collect();
+        clients.sort_by(|(a, _), (b, _)| a.cmp(b));
+        clients
+    }
+
+    /// All threads.
+    pub(super) fn threads(&self) -> Vec<Arc<Thread>> {
+        self.lock()
+            .values()
+            .filter_map(|entity| match entity {
+                Entity::Thread(thread) => Some(Arc::clone(thread)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Takes all entities out.
+    pub(super) fn clear(&self) {
+        let entities = std::mem::take(&mut *self.lock());
+        drop(entities);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entity>> {
+        self.map.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entity {
+    /// What kind of entity it is, in the words of the format.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Client(_) => "client",
+            Self::Database(_) => "database",
+            Self::Collection(_) => "collection",
+            Self::Cursor(_) => "cursor",
+            Self::Thread(_) => "thread",
+            Self::Topology(_) => "topology description",
+            Self::Bson(_) => "BSON value",
+        }
+    }
+
+    fn is_no(&self, id: &str, wanted: &str) -> String {
+        format!("entity `{id}` is a {}, and no {wanted}", self.kind())
+    }
+}
+
+impl Lookup for Entities {
+    fn entity(&self, id: &str) -> Option<Bson> {
+        match self.find(id) {
+            Some(Entity::Bson(value)) => Some(value),
+            Some(_) => None,
+            None => self
+                .clients()
+                .iter()
+                .find_map(|(_, client)| client.recorder.stored(id)),
+        }
+    }
+
+    fn session_lsid(&self, _: &str) -> Option<Document> {
+        None
+    }
+}

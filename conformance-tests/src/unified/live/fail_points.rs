@@ -1,0 +1,63 @@
+//! The fail points that a case has set, which are taken back whatever becomes of the case.
+
+use std::sync::{Mutex, PoisonError};
+
+use bson::{Document, doc};
+
+use super::entities::ClientEntity;
+use super::environment::Environment;
+use super::flavor::driver::options::{ReadPreference, SelectionCriteria, ServerAddress};
+use super::flavor::go;
+
+/// The fail points of a case that are on.
+#[derive(Default)]
+pub(super) struct FailPoints {
+    set: Mutex<Vec<FailPoint>>,
+}
+
+struct FailPoint {
+    name: String,
+    server: ServerAddress,
+}
+
+impl FailPoints {
+    /// Sets a fail point on the primary, by way of the client of a case.
+    pub(super) fn set(&self, client: &ClientEntity, command: Document) -> Result<(), String> {
+        let name = command
+            .get_str("configureFailPoint")
+            .map_err(|error| format!("failPoint: {error}"))?
+            .to_owned();
+        let admin = client.client()?.database("admin");
+        let primary = SelectionCriteria::from(ReadPreference::primary());
+        go!(admin.run_command(command).selection_criteria(primary))
+            .map_err(|error| format!("the fail point {name} could not be set: {error}"))?;
+        let server = client
+            .recorder
+            .fail_point_server()
+            .ok_or("no event tells which server the fail point was set on")?;
+        self.set
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(FailPoint { name, server });
+        Ok(())
+    }
+
+    /// Takes all fail points back, each on the server that it was set on.
+    pub(super) fn take_back(&self, environment: &Environment) -> Result<(), String> {
+        let set = std::mem::take(&mut *self.set.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut failures = Vec::new();
+        for FailPoint { name, server } in set {
+            let off = doc! { "configureFailPoint": &name, "mode": "off" };
+            if let Err(error) = environment.run_on(&server, off) {
+                failures.push(format!(
+                    "the fail point {name} could not be taken back: {error}"
+                ));
+            }
+        }
+        if failures.is_empty() {
+            Ok(())
+        } else {
+            Err(failures.join("; "))
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! One operation: performing it, and holding what came of it against what was expected.
+
+use std::sync::Arc;
+
+use bson::{Bson, Document};
+
+use super::entities::Entity;
+use super::flavor::driver::error::Error;
+use super::state::CaseState;
+use super::{operations, special};
+use crate::unified::arguments::Arguments;
+use crate::unified::errors::match_error;
+use crate::unified::file::{Expectation, Operation};
+use crate::unified::matching::{Position, match_value};
+use crate::unified::results::ResultDocument;
+
+/// What an operation gave.
+pub(super) enum Returned {
+    /// Nothing at all.
+    Nothing,
+    /// A value; documents in it, or in an array that it is, may have more keys than expected.
+    Value(Bson),
+    /// An array of values that must match exactly, as `distinct` gives it.
+    Exact(Bson),
+    /// Something that only later operations can use.
+    Entity(Entity),
+}
+
+/// Why an operation gave nothing.
+pub(super) enum Failure {
+    /// The driver said so, which a case may well expect.
+    Driver(Error),
+    /// The runner cannot perform the operation, which no case expects.
+    Runner(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
+impl From<String> for Failure {
+    fn from(why: String) -> Self {
+        Self::Runner(why)
+    }
+}
+
+/// Performs an operation of a case and checks what it expects.
+pub(super) fn perform(case: &Arc<CaseState>, operation: &Operation) -> Result<(), String> {
+    let name = format!("{} on {}", operation.name, operation.object);
+    case.begin(&name)?;
+    let checked = if operation.object == "testRunner" {
+        special::perform(case, operation)
+    } else {
+        let arguments = Arguments::new(&operation.name, operation.arguments.clone());
+        check(
+            case,
+            operation,
+            operations::perform(case, operation, arguments),
+        )
+    };
+    checked.map_err(|why| format!("{name}: {why}"))
+}
+
+fn check(
+    case: &CaseState,
+    operation: &Operation,
+    outcome: Result<Returned, Failure>,
+) -> Result<(), String> {
+    let outcome = match outcome {
+        Ok(returned) => Ok(returned),
+        Err(Failure::Driver(error)) => Err(error),
+        Err(Failure::Runner(why)) => return Err(why),
+    };
+    match (operation.expectation(), outcome) {
+        (Expectation::Ignored, _) => Ok(()),
+        (Expectation::Error(expected), Err(error)) => match_error(expected, &error, &case.entities),
+        (Expectation::Error(_), Ok(_)) => Err("expected an error, and it succeeded".to_owned()),
+        (Expectation::Success { .. }, Err(error)) => Err(describe(&error)),
+        (Expectation::Success { matching, saved_as }, Ok(returned)) => {
+            if let Some(expected) = matching {
+                returned.check(expected, case)?;
+            }
+            match saved_as {
+                Some(id) => case.entities.insert(id, returned.into_entity()?),
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+/// An error with all its causes.
+fn describe(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+impl Returned {
+    /// A document, or null where there is none.
+    pub(super) fn document(document: Option<Document>) -> Self {
+        Self::Value(document.map_or(Bson::Null, Bson::Document))
+    }
+
+    /// A result that the specifications describe as a document.
+    pub(super) fn result(result: &impl ResultDocument) -> Self {
+        Self::Value(result.document().into())
+    }
+
+    fn check(&self, expected: &Bson, case: &CaseState) -> Result<(), String> {
+        let (actual, position) = match self {
+            Self::Nothing | Self::Entity(_) => (None, Position::Root),
+            Self::Value(value) => (Some(value), Position::Root),
+            Self::Exact(value) => (Some(value), Position::Nested),
+        };
+        match_value(expected, actual, position, &case.entities)
+            .map_err(|why| format!("its result: {why}"))
+    }
+
+    fn into_entity(self) -> Result<Entity, String> {
+        match self {
+            Self::Nothing => Err("it gives no result that could be saved".to_owned()),
+            Self::Value(value) | Self::Exact(value) => Ok(Entity::Bson(value)),
+            Self::Entity(entity) => Ok(entity),
+        }
+    }
+}

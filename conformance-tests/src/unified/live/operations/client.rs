@@ -1,0 +1,76 @@
+//! Operations on a client.
+
+use std::sync::Arc;
+
+use bson::{Bson, Document};
+
+use super::Perform;
+use super::flavor::driver::action::Action;
+use super::flavor::driver::options::DriverInfo;
+use super::flavor::go;
+use super::{ClientEntity, Failure, Returned};
+use crate::unified::arguments::{Arguments, with_arguments};
+use crate::unified::results::specification;
+
+/// The operation of that name.
+pub(super) fn named(name: &str) -> Option<Perform<Arc<ClientEntity>>> {
+    Some(match name {
+        "appendMetadata" => append_metadata,
+        "close" => close,
+        "listDatabaseNames" => list_database_names,
+        "listDatabases" | "listDatabaseObjects" => list_databases,
+        _ => return None,
+    })
+}
+
+fn close(client: &Arc<ClientEntity>, arguments: Arguments) -> Result<Returned, Failure> {
+    arguments.finish()?;
+    client.close();
+    Ok(Returned::Nothing)
+}
+
+fn append_metadata(
+    client: &Arc<ClientEntity>,
+    mut arguments: Arguments,
+) -> Result<Returned, Failure> {
+    let options: Document = arguments.need("driverInfoOptions")?;
+    arguments.finish()?;
+    let mut options = Arguments::new("driverInfoOptions", options);
+    let name: String = options.need("name")?;
+    let info = DriverInfo::builder()
+        .name(name)
+        .version(options.take::<String>("version")?)
+        .platform(options.take::<String>("platform")?)
+        .build();
+    options.finish()?;
+    client.client()?.append_metadata(info)?;
+    Ok(Returned::Nothing)
+}
+
+fn list_databases(
+    client: &Arc<ClientEntity>,
+    mut arguments: Arguments,
+) -> Result<Returned, Failure> {
+    let client = client.client()?;
+    let action = with_arguments!(client.list_databases(), arguments, {
+        "authorizedDatabases" => authorized_databases,
+        "comment" => comment: Bson,
+        "filter" => filter,
+    });
+    let databases = go!(action)?;
+    let databases: Result<Vec<_>, _> = databases.iter().map(specification).collect();
+    Ok(Returned::Value(databases?.into()))
+}
+
+fn list_database_names(
+    client: &Arc<ClientEntity>,
+    mut arguments: Arguments,
+) -> Result<Returned, Failure> {
+    let client = client.client()?;
+    let action = with_arguments!(client.list_database_names(), arguments, {
+        "authorizedDatabases" => authorized_databases,
+        "comment" => comment: Bson,
+        "filter" => filter,
+    });
+    Ok(Returned::Value(go!(action)?.into()))
+}

@@ -1,0 +1,89 @@
+//! Making, dropping and listing collections.
+
+use bson::{Bson, Document};
+
+use super::Perform;
+use super::flavor::driver::Database;
+use super::flavor::driver::action::Action;
+use super::flavor::{collect, go};
+use super::{Entity, Failure, Returned};
+use crate::unified::arguments::{Arguments, Seconds, with_arguments};
+
+/// The operation of that name.
+pub(super) fn named(name: &str) -> Option<Perform<Database>> {
+    Some(match name {
+        "createCollection" => create_collection,
+        "dropCollection" => drop_collection,
+        "listCollectionNames" => list_collection_names,
+        "listCollections" | "listCollectionObjects" => list_collections,
+        _ => return None,
+    })
+}
+
+fn create_collection(database: &Database, mut arguments: Arguments) -> Result<Returned, Failure> {
+    let name: String = arguments.need("collection")?;
+    let expiry = arguments.take::<Seconds>("expireAfterSeconds")?;
+    let action = database
+        .create_collection(&name)
+        .optional(expiry, |action, Seconds(value)| {
+            action.expire_after_seconds(value)
+        });
+    let action = with_arguments!(action, arguments, {
+        "capped" => capped,
+        "changeStreamPreAndPostImages" => change_stream_pre_and_post_images,
+        "clusteredIndex" => clustered_index,
+        "collation" => collation,
+        "comment" => comment: Bson,
+        "indexOptionDefaults" => index_option_defaults,
+        "max" => max,
+        "pipeline" => pipeline: Vec<Document>,
+        "size" => size,
+        "storageEngine" => storage_engine,
+        "timeseries" => timeseries,
+        "validationAction" => validation_action,
+        "validationLevel" => validation_level,
+        "validator" => validator,
+        "viewOn" => view_on: String,
+        "writeConcern" => write_concern,
+    });
+    go!(action)?;
+    Ok(Returned::Entity(Entity::Collection(
+        database.collection(&name),
+    )))
+}
+
+fn drop_collection(database: &Database, mut arguments: Arguments) -> Result<Returned, Failure> {
+    let name: String = arguments.need("collection")?;
+    let collection = database.collection::<Document>(&name);
+    let action = with_arguments!(collection.drop(), arguments, {
+        "writeConcern" => write_concern,
+    });
+    go!(action)?;
+    Ok(Returned::Nothing)
+}
+
+fn list_collections(database: &Database, mut arguments: Arguments) -> Result<Returned, Failure> {
+    let action = with_arguments!(database.list_collections(), arguments, {
+        "authorizedCollections" => authorized_collections,
+        "batchSize" => batch_size,
+        "comment" => comment: Bson,
+        "filter" => filter,
+    });
+    // As documents, because a specification's type need not know each of the server's fields.
+    let cursor = go!(action)?.with_type::<Document>();
+    let collections: Vec<Document> = collect!(cursor)?;
+    Ok(Returned::Value(collections.into()))
+}
+
+fn list_collection_names(
+    database: &Database,
+    mut arguments: Arguments,
+) -> Result<Returned, Failure> {
+    let action = with_arguments!(database.list_collection_names(), arguments, {
+        "authorizedCollections" => authorized_collections,
+        "batchSize" => batch_size,
+        "comment" => comment: Bson,
+        "filter" => filter,
+    });
+    Ok(Returned::Value(go!(action)?.into()))
+}

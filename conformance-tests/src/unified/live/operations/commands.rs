@@ -1,0 +1,57 @@
+//! Commands that the driver knows nothing of, and pipelines over a database.
+
+use bson::{Bson, Document};
+
+use super::Perform;
+use super::flavor::driver::Database;
+use super::flavor::driver::action::Action;
+use super::flavor::go;
+use super::reads::documents;
+use super::{Failure, Returned};
+use crate::unified::arguments::{Arguments, with_arguments};
+
+/// The operation of that name.
+pub(super) fn named(name: &str) -> Option<Perform<Database>> {
+    Some(match name {
+        "aggregate" => aggregate,
+        "runCommand" => run_command,
+        _ => return None,
+    })
+}
+
+fn aggregate(database: &Database, mut arguments: Arguments) -> Result<Returned, Failure> {
+    let pipeline: Vec<Document> = arguments.need("pipeline")?;
+    let action = with_arguments!(database.aggregate(pipeline), arguments, {
+        "allowDiskUse" => allow_disk_use,
+        "batchSize" => batch_size,
+        "bypassDocumentValidation" => bypass_document_validation,
+        "collation" => collation,
+        "comment" => comment: Bson,
+        "hint" => hint,
+        "let" => let_vars,
+        "maxAwaitTimeMS" => max_await_time,
+        "maxTimeMS" => max_time,
+        "rawData" => raw_data,
+        "readConcern" => read_concern,
+        "readPreference" => selection_criteria,
+    });
+    documents(go!(action)?)
+}
+
+fn run_command(database: &Database, mut arguments: Arguments) -> Result<Returned, Failure> {
+    let command: Document = command(&mut arguments)?;
+    let action = with_arguments!(database.run_command(command), arguments, {
+        "readPreference" => selection_criteria,
+    });
+    Ok(Returned::Value(go!(action)?.into()))
+}
+
+/// The command of an operation, which must be of the name that is told beside it.
+fn command(arguments: &mut Arguments) -> Result<Document, String> {
+    let name: String = arguments.need("commandName")?;
+    let command: Document = arguments.need("command")?;
+    if command.keys().next() == Some(&name) {
+        return Ok(command);
+    }
+    Err(format!("the command's first field is not `{name}`"))
+}

@@ -1,0 +1,88 @@
+//! Changing or deleting a document and giving it back.
+
+use bson::{Bson, Document};
+use motorcade::options::UpdateModifications;
+
+use super::Perform;
+use super::flavor::driver::Collection;
+use super::flavor::driver::action::Action;
+use super::flavor::go;
+use super::{Failure, Returned};
+use crate::unified::arguments::{Arguments, with_arguments};
+
+/// The operation of that name.
+pub(super) fn named(name: &str) -> Option<Perform<Collection<Document>>> {
+    Some(match name {
+        "findOneAndDelete" => find_one_and_delete,
+        "findOneAndReplace" => find_one_and_replace,
+        "findOneAndUpdate" => find_one_and_update,
+        _ => return None,
+    })
+}
+
+fn find_one_and_update(
+    collection: &Collection<Document>,
+    mut arguments: Arguments,
+) -> Result<Returned, Failure> {
+    let filter = arguments.need("filter")?;
+    let update: UpdateModifications = arguments.need("update")?;
+    let action = with_arguments!(collection.find_one_and_update(filter, update), arguments, {
+        "arrayFilters" => array_filters: Vec<Document>,
+        "bypassDocumentValidation" => bypass_document_validation,
+        "collation" => collation,
+        "comment" => comment: Bson,
+        "hint" => hint,
+        "let" => let_vars,
+        "maxTimeMS" => max_time,
+        "projection" => projection,
+        "rawData" => raw_data,
+        "returnDocument" => return_document,
+        "sort" => sort,
+        "upsert" => upsert,
+        "writeConcern" => write_concern,
+    });
+    Ok(Returned::document(go!(action)?))
+}
+
+fn find_one_and_replace(
+    collection: &Collection<Document>,
+    mut arguments: Arguments,
+) -> Result<Returned, Failure> {
+    let filter = arguments.need("filter")?;
+    let replacement: Document = arguments.need("replacement")?;
+    let action = collection.find_one_and_replace(filter, replacement);
+    let action = with_arguments!(action, arguments, {
+        "bypassDocumentValidation" => bypass_document_validation,
+        "collation" => collation,
+        "comment" => comment: Bson,
+        "hint" => hint,
+        "let" => let_vars,
+        "maxTimeMS" => max_time,
+        "projection" => projection,
+        "rawData" => raw_data,
+        "returnDocument" => return_document,
+        "sort" => sort,
+        "upsert" => upsert,
+        "writeConcern" => write_concern,
+    });
+    Ok(Returned::document(go!(action)?))
+}
+
+fn find_one_and_delete(
+    collection: &Collection<Document>,
+    mut arguments: Arguments,
+) -> Result<Returned, Failure> {
+    let filter = arguments.need("filter")?;
+    let action = with_arguments!(collection.find_one_and_delete(filter), arguments, {
+        "collation" => collation,
+        "comment" => comment: Bson,
+        "hint" => hint,
+        "let" => let_vars,
+        "maxTimeMS" => max_time,
+        "projection" => projection,
+        "rawData" => raw_data,
+        "sort" => sort,
+        "writeConcern" => write_concern,
+    });
+    Ok(Returned::document(go!(action)?))
+}

@@ -1,0 +1,120 @@
+//! Making, dropping and listing indexes.
+
+use bson::{Bson, Document, doc};
+
+use super::Perform;
+use super::flavor::driver::Collection;
+use super::flavor::driver::action::Action;
+use super::flavor::driver::options::{IndexModel, IndexOptions};
+use super::flavor::{collect, go};
+use super::{Failure, Returned};
+use crate::unified::arguments::{Arguments, with_arguments};
+use crate::unified::file;
+
+/// The options of an index, which stand beside those of the command that makes it.
+const INDEX_OPTIONS: [&str; 20] = [
+    "2dsphereIndexVersion",
+    "background",
+    "bits",
+    "bucketSize",
+    "clustered",
+    "collation",
+    "default_language",
+    "expireAfterSeconds",
+    "hidden",
+    "language_override",
+    "max",
+    "min",
+    "name",
+    "partialFilterExpression",
+    "sparse",
+    "storageEngine",
+    "textIndexVersion",
+    "unique",
+    "weights",
+    "wildcardProjection",
+];
+
+/// The operation of that name.
+pub(super) fn named(name: &str) -> Option<Perform<Collection<Document>>> {
+    Some(match name {
+        "createIndex" => create_index,
+        "dropIndex" => drop_index,
+        "dropIndexes" => drop_indexes,
+        "listIndexNames" => list_index_names,
+        "listIndexes" => list_indexes,
+        _ => return None,
+    })
+}
+
+fn create_index(
+    collection: &Collection<Document>,
+    mut arguments: Arguments,
+) -> Result<Returned, Failure> {
+    let keys: Document = arguments.need("keys")?;
+    let mut options = doc! {};
+    for name in INDEX_OPTIONS {
+        if let Some(value) = arguments.take::<Bson>(name)? {
+            options.insert(name, value);
+        }
+    }
+    let options: IndexOptions = file::from_bson(options.into())?;
+    let model = IndexModel::builder().keys(keys).options(options).build();
+    let action = with_arguments!(collection.create_index(model), arguments, {
+        "comment" => comment: Bson,
+        "commitQuorum" => commit_quorum,
+        "maxTimeMS" => max_time,
+    });
+    Ok(Returned::Value(go!(action)?.index_name.into()))
+}
+
+fn drop_index(
+    collection: &Collection<Document>,
+    mut arguments: Arguments,
+) -> Result<Returned, Failure> {
+    let name: String = arguments.need("name")?;
+    let action = with_arguments!(collection.drop_index(name), arguments, {
+        "comment" => comment: Bson,
+        "maxTimeMS" => max_time,
+    });
+    go!(action)?;
+    Ok(Returned::Nothing)
+}
+
+fn drop_indexes(
+    collection: &Collection<Document>,
+    mut arguments: Arguments,
+) -> Result<Returned, Failure> {
+    let action = with_arguments!(collection.drop_indexes(), arguments, {
+        "comment" => comment: Bson,
+        "maxTimeMS" => max_time,
+    });
+    go!(action)?;
+    Ok(Returned::Nothing)
+}
+
+fn list_indexes(
+    collection: &Collection<Document>,
+    mut arguments: Arguments,
+) -> Result<Returned, Failure> {
+    let action = with_arguments!(collection.list_indexes(), arguments, {
+        "batchSize" => batch_size,
+        "comment" => comment: Bson,
+        "maxTimeMS" => max_time,
+    });
+    let cursor = go!(action)?.with_type::<Document>();
+    let indexes: Vec<Document> = collect!(cursor)?;
+    Ok(Returned::Value(indexes.into()))
+}
+
+fn list_index_names(
+    collection: &Collection<Document>,
+    mut arguments: Arguments,
+) -> Result<Returned, Failure> {
+    let action = with_arguments!(collection.list_index_names(), arguments, {
+        "batchSize" => batch_size,
+        "comment" => comment: Bson,
+        "maxTimeMS" => max_time,
+    });
+    Ok(Returned::Value(go!(action)?.into()))
+}
