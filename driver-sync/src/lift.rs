@@ -1,12 +1,12 @@
 //! Turns what the non-blocking driver gives into its blocking twin.
 
 use motorcade::{
-    bson::{Bson, Document},
+    bson::Document,
     error::{Error, Result},
     options::ClientOptions,
     results::{
-        CreateIndexResult, CreateIndexesResult, DatabaseSpecification, DeleteResult,
-        InsertManyResult, InsertOneResult, UpdateResult,
+        CreateIndexResult, CreateIndexesResult, DeleteResult, InsertManyResult, InsertOneResult,
+        UpdateResult,
     },
 };
 
@@ -54,6 +54,14 @@ impl<T> Lift for motorcade::Cursor<T> {
     }
 }
 
+impl<T> Lift for Vec<T> {
+    type Blocking = Self;
+
+    fn lift(self) -> Self {
+        self
+    }
+}
+
 impl<T> Lift for Option<T> {
     type Blocking = Self;
 
@@ -78,9 +86,6 @@ lift_as_it_is!(
     (),
     u64,
     Document,
-    Vec<Bson>,
-    Vec<String>,
-    Vec<DatabaseSpecification>,
     ClientOptions,
     CreateIndexResult,
     CreateIndexesResult,

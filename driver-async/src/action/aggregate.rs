@@ -4,7 +4,7 @@ use std::{marker::PhantomData, time::Duration};
 
 use bson::{Bson, Document};
 
-use super::{action, option_setters};
+use super::{action, explainable, option_setters};
 use crate::{
     client::Client,
     collection::Collection,
@@ -95,11 +95,16 @@ impl<'a, T> Aggregate<'a, T> {
             documents: PhantomData,
         }
     }
+
+    fn operation(self) -> operation::Aggregate<'a> {
+        operation::Aggregate::new(self.scope, self.pipeline, self.options)
+    }
 }
 
+explainable! { impl['a, T] Aggregate<'a, T>, |self| self.client.executor(), Ok(self.operation()) }
+
 action! { impl['a, T: 'a] Aggregate<'a, T> => Result<Cursor<T>>, |self| {
-    let Self { client, scope, pipeline, options, .. } = self;
-    let mut operation = operation::Aggregate::new(scope, pipeline, options);
-    let (state, origin) = exec::execute_cursor(client.executor(), &mut operation).await?;
-    Ok(Cursor::new(client.executor().clone(), state, origin))
+    let executor = self.client.executor();
+    let (state, origin) = exec::execute_cursor(executor, &mut self.operation()).await?;
+    Ok(Cursor::new(executor.clone(), state, origin))
 } }

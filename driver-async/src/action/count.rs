@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bson::{Bson, Document};
 
-use super::{action, option_setters};
+use super::{action, explainable, option_setters};
 use crate::{
     collection::{Collection, CollectionHandle},
     error::Result,
@@ -93,7 +93,7 @@ impl<T: Send + Sync> Collection<T> {
     }
 }
 
-impl CountDocuments<'_> {
+impl<'a> CountDocuments<'a> {
     option_setters! { CountOptions {
         hint: Hint,
         limit: u64,
@@ -104,9 +104,13 @@ impl CountDocuments<'_> {
         read_concern: ReadConcern,
         raw_data: bool,
     } into { comment: Bson, } }
+
+    fn operation(self) -> operation::CountDocuments<'a> {
+        operation::CountDocuments::new(self.collection.scope(), self.filter, self.options)
+    }
 }
 
-impl Count<'_> {
+impl<'a> Count<'a> {
     option_setters! { CountOptions {
         hint: Hint,
         limit: u64,
@@ -117,31 +121,42 @@ impl Count<'_> {
         read_concern: ReadConcern,
         raw_data: bool,
     } into { comment: Bson, } }
+
+    fn operation(self) -> operation::Count<'a> {
+        operation::Count::new(self.collection.scope(), self.filter, self.options)
+    }
 }
 
-impl EstimatedDocumentCount<'_> {
+impl<'a> EstimatedDocumentCount<'a> {
     option_setters! { EstimatedDocumentCountOptions {
         max_time: Duration,
         selection_criteria: SelectionCriteria,
         read_concern: ReadConcern,
         raw_data: bool,
     } into { comment: Bson, } }
+
+    fn operation(self) -> operation::EstimatedDocumentCount<'a> {
+        operation::EstimatedDocumentCount::new(self.collection.scope(), self.options)
+    }
+}
+
+explainable! { impl['a] CountDocuments<'a>, |self| self.collection.executor(), Ok(self.operation()) }
+explainable! { impl['a] Count<'a>, |self| self.collection.executor(), Ok(self.operation()) }
+explainable! {
+    impl['a] EstimatedDocumentCount<'a>, |self| self.collection.executor(), Ok(self.operation())
 }
 
 action! { impl['a] CountDocuments<'a> => Result<u64>, |self| {
-    let Self { collection, filter, options } = self;
-    let mut operation = operation::CountDocuments::new(collection.scope(), filter, options);
-    exec::execute(collection.executor(), &mut operation).await
+    let executor = self.collection.executor();
+    exec::execute(executor, &mut self.operation()).await
 } }
 
 action! { impl['a] Count<'a> => Result<u64>, |self| {
-    let Self { collection, filter, options } = self;
-    let mut operation = operation::Count::new(collection.scope(), filter, options);
-    exec::execute(collection.executor(), &mut operation).await
+    let executor = self.collection.executor();
+    exec::execute(executor, &mut self.operation()).await
 } }
 
 action! { impl['a] EstimatedDocumentCount<'a> => Result<u64>, |self| {
-    let Self { collection, options } = self;
-    let mut operation = operation::EstimatedDocumentCount::new(collection.scope(), options);
-    exec::execute(collection.executor(), &mut operation).await
+    let executor = self.collection.executor();
+    exec::execute(executor, &mut self.operation()).await
 } }

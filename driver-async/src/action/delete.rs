@@ -2,7 +2,7 @@
 
 use bson::{Bson, Document};
 
-use super::{action, option_setters};
+use super::{action, explainable, option_setters};
 use crate::{
     collection::{Collection, CollectionHandle},
     error::Result,
@@ -50,7 +50,7 @@ impl<T: Send + Sync> Collection<T> {
     }
 }
 
-impl Delete<'_> {
+impl<'a> Delete<'a> {
     option_setters! { DeleteOptions {
         collation: Collation,
         write_concern: WriteConcern,
@@ -58,14 +58,20 @@ impl Delete<'_> {
         let_vars: Document,
         raw_data: bool,
     } into { comment: Bson, } }
+
+    fn operation(self) -> operation::Delete<'a> {
+        let scope = self.collection.scope();
+        if self.multi {
+            operation::Delete::many(scope, self.query, self.options)
+        } else {
+            operation::Delete::one(scope, self.query, self.options)
+        }
+    }
 }
 
+explainable! { impl['a] Delete<'a>, |self| self.collection.executor(), Ok(self.operation()) }
+
 action! { impl['a] Delete<'a> => Result<DeleteResult>, |self| {
-    let Self { collection, query, multi, options } = self;
-    let mut operation = if multi {
-        operation::Delete::many(collection.scope(), query, options)
-    } else {
-        operation::Delete::one(collection.scope(), query, options)
-    };
-    exec::execute(collection.executor(), &mut operation).await
+    let executor = self.collection.executor();
+    exec::execute(executor, &mut self.operation()).await
 } }

@@ -5,7 +5,7 @@ use std::{marker::PhantomData, time::Duration};
 use bson::{Bson, Document};
 use serde::de::DeserializeOwned;
 
-use super::{action, option_setters};
+use super::{action, explainable, option_setters};
 use crate::{
     collection::{Collection, CollectionHandle},
     cursor::Cursor,
@@ -81,7 +81,7 @@ impl<T: DeserializeOwned + Send + Sync> Collection<T> {
     }
 }
 
-impl<T> Find<'_, T> {
+impl<'a, T> Find<'a, T> {
     option_setters! { FindOptions {
         allow_disk_use: bool,
         allow_partial_results: bool,
@@ -105,9 +105,13 @@ impl<T> Find<'_, T> {
         let_vars: Document,
         raw_data: bool,
     } into { comment: Bson, } }
+
+    fn operation(self) -> operation::Find<'a> {
+        operation::Find::new(self.collection.scope(), self.filter, self.options)
+    }
 }
 
-impl<T> FindOne<'_, T> {
+impl<'a, T> FindOne<'a, T> {
     option_setters! { FindOneOptions {
         allow_disk_use: bool,
         allow_partial_results: bool,
@@ -126,19 +130,24 @@ impl<T> FindOne<'_, T> {
         let_vars: Document,
         raw_data: bool,
     } into { comment: Bson, } }
+
+    fn operation(self) -> operation::FindOne<'a> {
+        operation::FindOne::new(self.collection.scope(), self.filter, self.options)
+    }
 }
 
+explainable! { impl['a, T] Find<'a, T>, |self| self.collection.executor(), Ok(self.operation()) }
+explainable! { impl['a, T] FindOne<'a, T>, |self| self.collection.executor(), Ok(self.operation()) }
+
 action! { impl['a, T: Send + Sync + 'a] Find<'a, T> => Result<Cursor<T>>, |self| {
-    let Self { collection, filter, options, .. } = self;
-    let mut operation = operation::Find::new(collection.scope(), filter, options);
-    let (state, origin) = exec::execute_cursor(collection.executor(), &mut operation).await?;
-    Ok(Cursor::new(collection.executor().clone(), state, origin))
+    let executor = self.collection.executor();
+    let (state, origin) = exec::execute_cursor(executor, &mut self.operation()).await?;
+    Ok(Cursor::new(executor.clone(), state, origin))
 } }
 
 action! { impl['a, T: DeserializeOwned + Send + Sync + 'a] FindOne<'a, T> => Result<Option<T>>, |self| {
-    let Self { collection, filter, options, .. } = self;
-    let mut operation = operation::FindOne::new(collection.scope(), filter, options);
-    let mut batch = exec::execute(collection.executor(), &mut operation).await?;
+    let executor = self.collection.executor();
+    let mut batch = exec::execute(executor, &mut self.operation()).await?;
     if !batch.advance()? {
         return Ok(None);
     }

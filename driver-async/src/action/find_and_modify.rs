@@ -5,7 +5,7 @@ use std::{borrow::Borrow, marker::PhantomData, time::Duration};
 use bson::{Bson, Document, RawDocumentBuf};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{action, option_setters};
+use super::{action, explainable, option_setters};
 use crate::{
     collection::{Collection, CollectionHandle},
     error::{Error, Result},
@@ -185,6 +185,19 @@ impl<'a, T> FindOneAndDelete<'a, T> {
     fn operation(self) -> FindAndModify<'a, T> {
         FindAndModify::deleting(self.collection.scope(), self.filter, self.options.into())
     }
+}
+
+explainable! {
+    impl['a, T: DeserializeOwned + 'a] FindOneAndUpdate<'a, T>,
+    |self| self.collection.executor(), self.operation()
+}
+explainable! {
+    impl['a, T: DeserializeOwned + 'a] FindOneAndReplace<'a, T>,
+    |self| self.collection.executor(), self.operation()
+}
+explainable! {
+    impl['a, T: DeserializeOwned + 'a] FindOneAndDelete<'a, T>,
+    |self| self.collection.executor(), Ok(self.operation())
 }
 
 action! { impl['a, T: DeserializeOwned + Send + Sync + 'a] FindOneAndUpdate<'a, T> => Result<Option<T>>, |self| {

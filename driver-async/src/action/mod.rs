@@ -9,6 +9,7 @@ mod count;
 mod databases;
 mod delete;
 mod distinct;
+mod explain;
 mod find;
 mod find_and_modify;
 mod indexes;
@@ -25,6 +26,7 @@ pub use count::{Count, CountDocuments, EstimatedDocumentCount};
 pub use databases::{DropDatabase, ListDatabases};
 pub use delete::Delete;
 pub use distinct::Distinct;
+pub use explain::Explain;
 pub use find::{Find, FindOne};
 pub use find_and_modify::{FindOneAndDelete, FindOneAndReplace, FindOneAndUpdate};
 pub use indexes::{CreateIndex, DropIndex, ListIndexes};
@@ -145,4 +147,5 @@ macro_rules! option_setters {
     };
 }
 
+use explain::explainable;
 use {action, option_setters};

@@ -5,7 +5,7 @@ use std::borrow::Borrow;
 use bson::{Bson, Document, RawDocumentBuf};
 use serde::Serialize;
 
-use super::{action, option_setters};
+use super::{action, explainable, option_setters};
 use crate::{
     collection::{Collection, CollectionHandle},
     error::{Error, Result},
@@ -102,9 +102,14 @@ impl<'a> Update<'a> {
         sort: Document,
         raw_data: bool,
     } into { comment: Bson, } each { array_filters: Document, } }
+
+    fn operation(self) -> Result<operation::Update<'a>> {
+        let scope = self.collection.scope();
+        operation::Update::new(scope, self.query, self.modification, self.options)
+    }
 }
 
-impl ReplaceOne<'_> {
+impl<'a> ReplaceOne<'a> {
     option_setters! { ReplaceOptions {
         bypass_document_validation: bool,
         upsert: bool,
@@ -115,18 +120,23 @@ impl ReplaceOne<'_> {
         sort: Document,
         raw_data: bool,
     } into { comment: Bson, } }
+
+    fn operation(self) -> Result<operation::Update<'a>> {
+        let replacement = Modification::Replacement(self.replacement?);
+        let scope = self.collection.scope();
+        operation::Update::new(scope, self.query, replacement, self.options.into())
+    }
 }
 
+explainable! { impl['a] Update<'a>, |self| self.collection.executor(), self.operation() }
+explainable! { impl['a] ReplaceOne<'a>, |self| self.collection.executor(), self.operation() }
+
 action! { impl['a] Update<'a> => Result<UpdateResult>, |self| {
-    let Self { collection, query, modification, options } = self;
-    let mut operation = operation::Update::new(collection.scope(), query, modification, options)?;
-    exec::execute(collection.executor(), &mut operation).await
+    let executor = self.collection.executor();
+    exec::execute(executor, &mut self.operation()?).await
 } }
 
 action! { impl['a] ReplaceOne<'a> => Result<UpdateResult>, |self| {
-    let Self { collection, query, replacement, options } = self;
-    let replacement = Modification::Replacement(replacement?);
-    let options = UpdateOptions::from(options);
-    let mut operation = operation::Update::new(collection.scope(), query, replacement, options)?;
-    exec::execute(collection.executor(), &mut operation).await
+    let executor = self.collection.executor();
+    exec::execute(executor, &mut self.operation()?).await
 } }

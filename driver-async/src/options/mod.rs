@@ -12,6 +12,7 @@ mod database;
 mod delete;
 mod distinct;
 mod driver_info;
+mod explain;
 mod find;
 mod find_and_modify;
 mod index;
@@ -50,6 +51,7 @@ pub use database::{
 pub use delete::DeleteOptions;
 pub use distinct::DistinctOptions;
 pub use driver_info::DriverInfo;
+pub use explain::{ExplainOptions, ExplainVerbosity};
 pub use find::{FindOneOptions, FindOptions};
 pub use find_and_modify::{
     FindOneAndDeleteOptions, FindOneAndReplaceOptions, FindOneAndUpdateOptions, ReturnDocument,
