@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn repeated_descriptions_get_names_of_their_own() {
         let file = SpecFile {
-            suite: Suite::Unified,
+            suite: Suite::DnsSeedlist,
             path: "x.json".into(),
             name: "x.json".to_owned(),
             json: json!({ "tests": [{ "description": "a" }, { "description": "a" }] }),
