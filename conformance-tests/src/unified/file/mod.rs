@@ -127,7 +127,7 @@ fn check_version(json: &Value) -> Result<(), String> {
         .ok_or("the file has no schemaVersion")?;
     let version: Version = text.parse()?;
     let (major, minor) = LATEST_SCHEMA;
-    if Version::from([1, 0]) <= version && version <= Version::from([major, minor]) {
+    if Version::from([1, 0, 0]) <= version && version <= Version::from([major, minor, 0]) {
         return Ok(());
     }
     Err(format!(
@@ -166,7 +166,7 @@ mod tests {
             let error = TestFile::parse(&json).unwrap_err();
             assert!(error.contains("is not supported"), "{version}: {error}");
         }
-        for version in ["1.0", "1.9.3", "1.28"] {
+        for version in ["1.0", "1", "1.9.3", "1.28"] {
             let json = json!({ "description": "d", "schemaVersion": version, "tests": [] });
             TestFile::parse(&json).unwrap();
         }

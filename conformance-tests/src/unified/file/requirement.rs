@@ -71,30 +71,26 @@ pub enum Csfle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version([u32; 3]);
 
-impl From<[u32; 2]> for Version {
-    fn from([major, minor]: [u32; 2]) -> Self {
-        Self([major, minor, 0])
+impl From<[u32; 3]> for Version {
+    fn from(numbers: [u32; 3]) -> Self {
+        Self(numbers)
     }
 }
 
 impl FromStr for Version {
     type Err = String;
 
-    /// Reads `4.4` or `4.4.29`. What follows the numbers after a hyphen is left out, because
+    /// Reads `4`, `4.4` or `4.4.29`. What follows three numbers, or a hyphen, is left out, because
     /// servers call their candidates `7.0.0-rc1`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let refuse = || format!("{text:?} is not a version: write two or three numbers with dots");
         let numbers = text.split('-').next().unwrap_or(text);
-        let parts: Vec<u32> = numbers
-            .split('.')
-            .map(str::parse)
-            .collect::<Result<_, _>>()
-            .map_err(|_| refuse())?;
-        match parts[..] {
-            [major, minor] => Ok(Self([major, minor, 0])),
-            [major, minor, patch] => Ok(Self([major, minor, patch])),
-            _ => Err(refuse()),
+        let mut version = [0; 3];
+        for (number, part) in version.iter_mut().zip(numbers.split('.')) {
+            *number = part
+                .parse()
+                .map_err(|_| format!("{text:?} is not a version: write numbers with dots"))?;
         }
+        Ok(Self(version))
     }
 }
 
@@ -123,8 +119,9 @@ mod tests {
         assert!(version("4.0.10") > version("4.0.9"));
         assert!(version("4.0.10") > version("3.6"));
         assert!(version("4.0.10") < version("4.2.0"));
-        assert_eq!(version("7.0"), version("7.0.0-rc3"));
-        for text in ["", "4", "4.x", "4.0.0.1", "-1.0"] {
+        assert_eq!(version("7"), version("7.0.0-rc3"));
+        assert_eq!(version("4.9.0-alpha4-271-g7d5cf02"), version("4.9"));
+        for text in ["", "four", "4.x", "-1.0", "4."] {
             assert!(text.parse::<Version>().is_err(), "{text}");
         }
     }
