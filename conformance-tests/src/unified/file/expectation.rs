@@ -244,6 +244,33 @@ pub struct TopologyState {
 }
 
 impl ExpectedEvent {
+    /// The event's name, as the format spells it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::CommandStarted(_) => "commandStartedEvent",
+            Self::CommandSucceeded(_) => "commandSucceededEvent",
+            Self::CommandFailed(_) => "commandFailedEvent",
+            Self::PoolCreated(_) => "poolCreatedEvent",
+            Self::PoolReady(_) => "poolReadyEvent",
+            Self::PoolCleared(_) => "poolClearedEvent",
+            Self::PoolClosed(_) => "poolClosedEvent",
+            Self::ConnectionCreated(_) => "connectionCreatedEvent",
+            Self::ConnectionReady(_) => "connectionReadyEvent",
+            Self::ConnectionClosed(_) => "connectionClosedEvent",
+            Self::ConnectionCheckOutStarted(_) => "connectionCheckOutStartedEvent",
+            Self::ConnectionCheckOutFailed(_) => "connectionCheckOutFailedEvent",
+            Self::ConnectionCheckedOut(_) => "connectionCheckedOutEvent",
+            Self::ConnectionCheckedIn(_) => "connectionCheckedInEvent",
+            Self::ServerDescriptionChanged(_) => "serverDescriptionChangedEvent",
+            Self::TopologyDescriptionChanged(_) => "topologyDescriptionChangedEvent",
+            Self::ServerHeartbeatStarted(_) => "serverHeartbeatStartedEvent",
+            Self::ServerHeartbeatSucceeded(_) => "serverHeartbeatSucceededEvent",
+            Self::ServerHeartbeatFailed(_) => "serverHeartbeatFailedEvent",
+            Self::TopologyOpening(_) => "topologyOpeningEvent",
+            Self::TopologyClosed(_) => "topologyClosedEvent",
+        }
+    }
+
     /// The specification that defines the event.
     pub fn event_type(&self) -> EventType {
         match self {

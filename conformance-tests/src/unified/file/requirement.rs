@@ -41,6 +41,19 @@ pub enum TopologyName {
     LoadBalanced,
 }
 
+impl TopologyName {
+    /// The name as the format spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Single => "single",
+            Self::ReplicaSet => "replicaset",
+            Self::Sharded => "sharded",
+            Self::ShardedReplicaSet => "sharded-replicaset",
+            Self::LoadBalanced => "load-balanced",
+        }
+    }
+}
+
 /// Whether a case is for serverless instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
