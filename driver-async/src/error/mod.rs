@@ -116,6 +116,43 @@ impl Error {
         }
     }
 
+    /// The name of the server's [`code`](Self::code), when the server gave one.
+    pub fn code_name(&self) -> Option<&str> {
+        let name = match &*self.kind {
+            ErrorKind::Command(error) => Some(error.code_name.as_str()),
+            ErrorKind::Write(WriteFailure::WriteError(error)) => error.code_name.as_deref(),
+            ErrorKind::Write(WriteFailure::WriteConcernError(error)) => {
+                Some(error.code_name.as_str())
+            }
+            ErrorKind::InsertMany(error) => {
+                let first = error
+                    .write_errors
+                    .as_ref()
+                    .and_then(|errors| errors.first());
+                match (first, &error.write_concern_error) {
+                    (Some(first), _) => first.code_name.as_deref(),
+                    (None, Some(concern)) => Some(concern.code_name.as_str()),
+                    (None, None) => None,
+                }
+            }
+            _ => None,
+        };
+        name.filter(|name| !name.is_empty())
+    }
+
+    /// Whether a server refused the operation or a part of it; false for errors that arose in the
+    /// driver or on the network.
+    pub fn is_server_error(&self) -> bool {
+        let is_refused = match &*self.kind {
+            ErrorKind::Command(_) | ErrorKind::Write(_) => true,
+            ErrorKind::InsertMany(error) => {
+                error.write_errors.is_some() || error.write_concern_error.is_some()
+            }
+            _ => self.server_response().is_some(),
+        };
+        is_refused || self.cause().is_some_and(Self::is_server_error)
+    }
+
     /// Whether a unique index refused a write.
     pub fn is_duplicate_key(&self) -> bool {
         match &*self.kind {
@@ -167,6 +204,11 @@ impl Error {
     /// The server that the error came from or was about.
     pub fn address(&self) -> Option<&ServerAddress> {
         self.context.as_ref()?.address.as_ref()
+    }
+
+    /// The error that led to this one.
+    fn cause(&self) -> Option<&Self> {
+        self.context.as_ref()?.source.as_ref()
     }
 
     pub(crate) fn invalid_argument(message: impl Into<String>) -> Self {
@@ -263,14 +305,10 @@ impl fmt::Display for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        if let Some(source) = self
-            .context
-            .as_ref()
-            .and_then(|context| context.source.as_ref())
-        {
-            return Some(source);
+        match self.cause() {
+            Some(source) => Some(source),
+            None => self.kind.source(),
         }
-        self.kind.source()
     }
 }
 
@@ -308,6 +346,35 @@ mod tests {
             error.to_string().starts_with("localhost:27017: find: "),
             "{error}"
         );
+    }
+
+    #[test]
+    fn what_a_server_refused_has_its_code_and_name() {
+        let refused = |json| Error::from(ErrorKind::Command(serde_json::from_value(json).unwrap()));
+        let error = refused(serde_json::json!({ "code": 112, "codeName": "WriteConflict" }));
+        assert_eq!(
+            (error.code(), error.code_name()),
+            (Some(112), Some("WriteConflict"))
+        );
+        assert!(error.is_server_error());
+        assert_eq!(refused(serde_json::json!({ "code": 8 })).code_name(), None);
+    }
+
+    #[test]
+    fn an_error_of_the_network_is_no_servers_even_in_the_midst_of_many_inserts() {
+        let lost = Error::from(std::io::ErrorKind::ConnectionReset);
+        let failed =
+            |json| Error::from(ErrorKind::InsertMany(serde_json::from_value(json).unwrap()));
+        assert!(!lost.is_server_error());
+        assert!(!Error::authentication("no password").is_server_error());
+        let cut_off = failed(serde_json::json!({})).with_source(lost.clone());
+        assert!(!cut_off.is_server_error());
+        let concern = serde_json::json!({ "code": 64, "codeName": "WriteConcernTimeout" });
+        let refused = failed(serde_json::json!({ "writeConcernError": concern }));
+        assert!(refused.with_source(lost).is_server_error());
+        let reply = bson::rawdoc! { "ok": 0 };
+        let refusal = Error::authentication("x").with_server_response(&reply);
+        assert!(refusal.is_server_error());
     }
 
     #[test]
