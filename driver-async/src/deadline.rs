@@ -85,6 +85,11 @@ impl Deadline {
         self.at.is_some_and(|at| at <= clock::now())
     }
 
+    /// How long it is until the deadline passes; `None` when it never does.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.at.map(|at| at.saturating_duration_since(clock::now()))
+    }
+
     /// The instant at which the deadline passes; `None` when it never does.
     pub fn instant(&self) -> Option<Instant> {
         self.at

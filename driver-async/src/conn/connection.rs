@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::{
     address::ServerAddress,
     deadline::Deadline,
-    error::Result,
+    error::{Error, Result},
     net::Stream,
     proto::{
         hello::HelloReply,
@@ -83,6 +83,8 @@ pub(crate) struct Connection {
     gaps: Gaps,
     inbound: BytesMut,
     mid_message: bool,
+    /// What ended the use of the connection.
+    failure: Option<Error>,
 }
 
 impl Connection {
@@ -96,6 +98,7 @@ impl Connection {
             gaps: Gaps::default(),
             inbound: BytesMut::new(),
             mid_message: false,
+            failure: None,
         }
     }
 
@@ -115,6 +118,11 @@ impl Connection {
     /// Whether the next reply read from the socket would answer the next request sent.
     pub(crate) fn is_reusable(&self) -> bool {
         !self.mid_message
+    }
+
+    /// What ended the use of the connection, unless its user just gave up.
+    pub(crate) fn failure(&self) -> Option<&Error> {
+        self.failure.as_ref()
     }
 
     /// Whether the peer has closed the socket while no request was under way.
@@ -177,10 +185,8 @@ impl Connection {
             self.send(sequences).await?;
             self.receive(request_id).await
         });
-        let reply = outcome
-            .await
-            .flatten()
-            .map_err(|error| error.with_address(&self.address))?;
+        let outcome = outcome.await.flatten();
+        let reply = outcome.map_err(|error| self.failed(error))?;
         // Unasked-for bytes mean that the stream is out of step, so the mark stays.
         self.mid_message = reply.more_to_come() || !self.inbound.is_empty();
         Ok(reply)
@@ -199,9 +205,7 @@ impl Connection {
         let outcome = deadline
             .bound("sending the command", self.send(sequences))
             .await;
-        outcome
-            .flatten()
-            .map_err(|error| error.with_address(&self.address))?;
+        outcome.flatten().map_err(|error| self.failed(error))?;
         self.mid_message = false;
         Ok(())
     }
@@ -216,10 +220,8 @@ impl Connection {
         deadline: &Deadline,
     ) -> Result<Reply> {
         let outcome = deadline.bound("waiting for the next reply", self.receive(response_to));
-        let reply = outcome
-            .await
-            .flatten()
-            .map_err(|error| error.with_address(&self.address))?;
+        let outcome = outcome.await.flatten();
+        let reply = outcome.map_err(|error| self.failed(error))?;
         self.mid_message = reply.more_to_come() || !self.inbound.is_empty();
         Ok(reply)
     }
@@ -239,6 +241,12 @@ impl Connection {
         })?;
         self.exchange(request_id, &Sequences::NONE, &Deadline::NEVER)
             .await
+    }
+
+    fn failed(&mut self, error: Error) -> Error {
+        let error = error.with_address(&self.address);
+        self.failure = Some(error.clone());
+        error
     }
 
     async fn send(&mut self, sequences: &Sequences<'_>) -> Result<()> {

@@ -76,6 +76,15 @@ pub enum ErrorKind {
         message: String,
     },
 
+    /// What was under way was given up, such as a command whose operation was dropped. Only
+    /// events and log messages tell of it.
+    #[error("{message}")]
+    #[non_exhaustive]
+    Cancelled {
+        /// What was given up, and why.
+        message: String,
+    },
+
     /// The deployment does not support sessions.
     #[error("the deployment does not support sessions")]
     SessionsNotSupported,

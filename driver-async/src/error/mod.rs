@@ -246,6 +246,13 @@ impl Error {
         .into()
     }
 
+    pub(crate) fn cancelled(message: impl Into<String>) -> Self {
+        ErrorKind::Cancelled {
+            message: message.into(),
+        }
+        .into()
+    }
+
     pub(crate) fn shutdown() -> Self {
         ErrorKind::Shutdown.into()
     }

@@ -2,29 +2,43 @@
 
 pub mod cmap;
 pub mod command;
+mod extended_json;
+mod listeners;
+pub mod log;
 mod ordered;
 pub mod sdam;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use futures_core::future::BoxFuture;
 use serde::Serialize;
+use tokio::sync::mpsc::error::TrySendError;
 
+pub(crate) use listeners::Listeners;
 pub(crate) use ordered::OrderedEvents;
 
 use crate::address::ServerAddress;
 
 /// Receives the events of one kind.
 ///
-/// A handler runs where the event happens, so it should return quickly and must not block.
+/// A handler runs where the event happens, so it should return quickly and must not block. A
+/// channel can be given in place of a handler; its events wait there until they are received.
 ///
 /// ```
 /// use motorcade::{event::EventHandler, options::ClientOptions};
 ///
+/// let (sender, _receiver) = tokio::sync::mpsc::unbounded_channel();
 /// let options = ClientOptions::builder()
 ///     .command_event_handler(EventHandler::callback(|event| println!("{event:?}")))
+///     .cmap_event_handler(sender)
 ///     .build();
 /// ```
+///
+/// A client without handlers builds no events: they cost a look at whether somebody listens.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum EventHandler<T> {
@@ -48,16 +62,25 @@ impl<T: Send + Sync + 'static> EventHandler<T> {
     }
 
     /// Hands the event over. Never blocks; outside a runtime, an async callback is not run.
+    ///
+    /// Events happen in destructors too, which a listener's panic must not leave.
     pub(crate) fn handle(&self, event: T) {
+        if catch_unwind(AssertUnwindSafe(|| self.pass_on(event))).is_err() {
+            tracing::error!("a listener panicked; the event counts as delivered");
+        }
+    }
+
+    fn pass_on(&self, event: T) {
         match self {
             Self::Callback(f) => f(event),
             Self::AsyncCallback(f) => match tokio::runtime::Handle::try_current() {
                 Ok(runtime) => drop(runtime.spawn(f(event))),
                 Err(_) => tracing::warn!("an event was dropped outside of a runtime"),
             },
+            // Who drops the receiver stops listening, and need not be told of what is missed.
             Self::TokioMpsc(sender) => {
-                if sender.try_send(event).is_err() {
-                    tracing::warn!("an event was dropped: the channel is full or closed");
+                if let Err(TrySendError::Full(_)) = sender.try_send(event) {
+                    tracing::warn!("an event was dropped: the channel is full");
                 }
             }
         }
@@ -76,6 +99,18 @@ impl<T> From<tokio::sync::mpsc::Sender<T>> for EventHandler<T> {
     }
 }
 
+impl<T: Send + Sync + 'static> From<tokio::sync::mpsc::UnboundedSender<T>> for EventHandler<T> {
+    fn from(sender: tokio::sync::mpsc::UnboundedSender<T>) -> Self {
+        Self::callback(move |event| drop(sender.send(event)))
+    }
+}
+
+impl<T: Send + Sync + 'static> From<std::sync::mpsc::Sender<T>> for EventHandler<T> {
+    fn from(sender: std::sync::mpsc::Sender<T>) -> Self {
+        Self::callback(move |event| drop(sender.send(event)))
+    }
+}
+
 /// The connection that a command went over.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -87,4 +122,26 @@ pub struct ConnectionInfo {
     pub server_id: Option<i64>,
     /// The server.
     pub address: ServerAddress,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_of_both_worlds_receive_events() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        EventHandler::from(sender).handle(1);
+        assert_eq!(receiver.recv().unwrap(), 1);
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        EventHandler::from(sender.clone()).handle(2);
+        assert_eq!(receiver.try_recv().unwrap(), 2);
+        drop(receiver);
+        EventHandler::from(sender).handle(3);
+    }
+
+    #[test]
+    fn a_listener_that_panics_harms_nobody() {
+        EventHandler::callback(|()| panic!("as listeners do")).handle(());
+    }
 }

@@ -1,13 +1,10 @@
 //! Events that are delivered in the order they happened, outside of every lock.
 
-use std::{
-    collections::VecDeque,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 
-use super::EventHandler;
+use super::{Listeners, listeners::Logged};
 
 /// Events that are delivered in the order they happened.
 ///
@@ -15,7 +12,7 @@ use super::EventHandler;
 /// a listener may use the client. Whoever finds a delivery under way leaves its events to it.
 #[derive(Debug)]
 pub(crate) struct OrderedEvents<T> {
-    handler: Option<EventHandler<T>>,
+    listeners: Listeners<T>,
     queue: Mutex<Queue<T>>,
 }
 
@@ -25,23 +22,36 @@ struct Queue<T> {
     delivering: bool,
 }
 
-impl<T: Send + Sync + 'static> OrderedEvents<T> {
-    pub(crate) fn new(handler: Option<EventHandler<T>>) -> Self {
+impl<T: Logged + Send + Sync + 'static> OrderedEvents<T> {
+    pub(crate) fn new(listeners: Listeners<T>) -> Self {
         let queue = Mutex::new(Queue {
             events: VecDeque::new(),
             delivering: false,
         });
-        Self { handler, queue }
+        Self { listeners, queue }
+    }
+
+    /// Whether anybody listens now. Ask before building an event.
+    pub(crate) fn are_heard(&self) -> bool {
+        self.listeners.are_there()
     }
 
     pub(crate) fn push(&self, event: T) {
-        if self.handler.is_some() {
-            self.queue.lock().events.push_back(event);
+        self.queue.lock().events.push_back(event);
+    }
+
+    /// Pushes the events that the function builds, if anybody listens.
+    pub(crate) fn extend<I: IntoIterator<Item = T>>(&self, events: impl FnOnce() -> I) {
+        if self.are_heard() {
+            let events = events();
+            self.queue.lock().events.extend(events);
         }
     }
 
     pub(crate) fn deliver(&self) {
-        let Some(handler) = &self.handler else { return };
+        if !self.are_heard() {
+            return;
+        }
         let mut queue = self.queue.lock();
         if std::mem::replace(&mut queue.delivering, true) {
             return;
@@ -55,10 +65,7 @@ impl<T: Send + Sync + 'static> OrderedEvents<T> {
                 return;
             };
             drop(queue);
-            // Deliveries happen in destructors too, which a listener's panic must not leave.
-            if catch_unwind(AssertUnwindSafe(|| handler.handle(event))).is_err() {
-                tracing::error!("a listener panicked; the event counts as delivered");
-            }
+            self.listeners.tell(event);
         }
     }
 }

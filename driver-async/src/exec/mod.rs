@@ -18,6 +18,7 @@ use crate::{
     address::ServerAddress,
     deadline::{Cause, Deadline},
     error::Result,
+    event::log::selection::{self, SelectionLog},
     operation::{Operation, Selection},
     pool::PooledConnection,
     proto::{
@@ -135,7 +136,8 @@ async fn run_until<O: Operation>(
 ) -> Result<Done<O::Output>> {
     let mut first: Option<Failure> = None;
     loop {
-        let failure = match select(call, first.as_ref(), deadline).await {
+        let failed = first.as_ref().and_then(|failure| failure.address.as_ref());
+        let failure = match select(call, failed, deadline).await {
             Ok(server) => match call.attempt(&server).await {
                 Ok((output, connection)) => {
                     return Ok(Done {
@@ -171,17 +173,21 @@ async fn run_until<O: Operation>(
 }
 
 async fn select<O: Operation>(
-    call: &Call<'_, O>,
-    failed: Option<&Failure>,
+    call: &mut Call<'_, O>,
+    failed: Option<&ServerAddress>,
     deadline: &Deadline,
 ) -> Result<Selected> {
     let topology = call.executor.topology();
+    let log = SelectionLog {
+        context: topology.log(),
+        operation_id: selection::is_logged().then(|| call.operation_id()),
+        operation: call.operation.name(),
+    };
     let selection = call.operation.selection();
     let wanted = match selection {
         Selection::Pinned(address) => return topology.select_pinned(address),
         _ => selection.wanted().unwrap_or(Wanted::Write),
     };
-    let deprioritized = failed.and_then(|failure| failure.address.as_ref());
-    let deprioritized = deprioritized.map_or(&[][..], std::slice::from_ref);
-    topology.select(wanted, deprioritized, deadline).await
+    let deprioritized = failed.map_or(&[][..], std::slice::from_ref);
+    topology.select(wanted, deprioritized, deadline, &log).await
 }

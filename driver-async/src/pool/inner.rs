@@ -11,7 +11,10 @@ use tokio::{runtime::Handle, sync::Notify};
 use super::{Connect, PoolOptions};
 use crate::{
     address::ServerAddress,
-    event::{EventHandler, OrderedEvents, cmap::CmapEvent},
+    event::{
+        Listeners, OrderedEvents,
+        cmap::{CmapEvent, PoolCreatedEvent},
+    },
     proto::pool_state,
 };
 
@@ -42,14 +45,15 @@ impl<C: Connect> Inner<C> {
         address: ServerAddress,
         options: PoolOptions,
         connector: C,
-        handler: Option<EventHandler<CmapEvent>>,
+        listeners: Listeners<CmapEvent>,
     ) -> Self {
-        let state = State::<C>::new(address.clone(), options.limits(), handler.is_some());
+        let is_heard = listeners.are_there();
+        let state = State::<C>::new(address.clone(), options.limits(), is_heard);
         Self {
             address,
             options,
             connector: Arc::new(connector),
-            events: OrderedEvents::new(handler),
+            events: OrderedEvents::new(listeners),
             state: Mutex::new(state),
             upkeep: Upkeep {
                 bell: Arc::default(),
@@ -77,15 +81,19 @@ impl<C: Connect> Inner<C> {
 
     /// Changes the state and performs the effects once the lock is free again.
     pub(super) fn change<R>(&self, change: impl FnOnce(&mut State<C>) -> (R, Effects<C>)) -> R {
+        let is_heard = self.events.are_heard();
         let (result, effects) = {
             let mut state = self.state.lock();
+            state.set_heard(is_heard);
             let (result, mut effects) = change(&mut state);
             for event in effects.events.drain(..) {
                 self.events.push(event);
             }
             (result, effects)
         };
-        self.events.deliver();
+        if is_heard {
+            self.events.deliver();
+        }
         for waker in effects.wake {
             waker.wake();
         }
@@ -98,8 +106,13 @@ impl<C: Connect> Inner<C> {
         result
     }
 
-    pub(super) fn announce(&self, event: CmapEvent) {
-        self.events.push(event);
+    pub(super) fn announce_creation(&self) {
+        self.events.extend(|| {
+            [CmapEvent::from(PoolCreatedEvent {
+                address: self.address.clone(),
+                options: Some(self.options.as_event()),
+            })]
+        });
         self.events.deliver();
     }
 

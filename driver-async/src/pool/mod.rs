@@ -19,8 +19,8 @@ use crate::{
     clock,
     error::Error,
     event::{
-        EventHandler,
-        cmap::{CmapEvent, ConnectionPoolOptions, PoolCreatedEvent},
+        EventHandler, Listeners,
+        cmap::{CmapEvent, ConnectionPoolOptions},
     },
     options::ClientOptions,
     proto::pool_state::{Limits, Slot},
@@ -63,6 +63,11 @@ pub trait Connect: Send + Sync + 'static {
 pub trait PoolMember: Send + 'static {
     /// Whether the connection is between two messages and has not failed.
     fn is_reusable(&self) -> bool;
+
+    /// Why the connection cannot be used again, where that is known.
+    fn failure(&self) -> Option<Error> {
+        None
+    }
 
     /// Whether the peer is known to have closed the connection. Must not block.
     fn has_hung_up(&self) -> bool;
@@ -201,12 +206,18 @@ impl<C: Connect> Pool<C> {
         connector: C,
         handler: Option<EventHandler<CmapEvent>>,
     ) -> Self {
-        let created = PoolCreatedEvent {
-            address: address.clone(),
-            options: Some(options.as_event()),
-        };
-        let inner = Arc::new(Inner::new(address, options, connector, handler));
-        inner.announce(created.into());
+        Self::with_listeners(address, options, connector, handler.into())
+    }
+
+    /// Like [`Pool::new`], with listeners that the log may be one of.
+    pub(crate) fn with_listeners(
+        address: ServerAddress,
+        options: PoolOptions,
+        connector: C,
+        listeners: Listeners<CmapEvent>,
+    ) -> Self {
+        let inner = Arc::new(Inner::new(address, options, connector, listeners));
+        inner.announce_creation();
         Self { inner }
     }
 

@@ -10,7 +10,7 @@ use super::{
     Connect, Generation, Interrupt, PoolMember,
     inner::{Inner, Member},
 };
-use crate::clock;
+use crate::{clock, error::Error};
 
 /// A connection that is exclusively its holder's; dropping it gives it back.
 ///
@@ -76,11 +76,17 @@ impl<C: Connect> Drop for PooledConnection<C> {
         let Some(member) = self.member.take() else {
             return;
         };
-        let is_reusable = member.connection.is_reusable();
+        let connection = &member.connection;
+        let failure = (!connection.is_reusable())
+            .then(|| connection.failure().unwrap_or_else(in_mid_message));
         let now = clock::now();
         self.inner
-            .change(|state| ((), state.check_in(member, is_reusable, now)));
+            .change(|state| ((), state.check_in(member, failure, now)));
     }
+}
+
+fn in_mid_message() -> Error {
+    Error::cancelled("the connection was given back in the middle of a message")
 }
 
 impl<C: Connect> fmt::Debug for PooledConnection<C> {

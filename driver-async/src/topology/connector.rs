@@ -82,6 +82,10 @@ impl PoolMember for Connection {
         self.is_reusable()
     }
 
+    fn failure(&self) -> Option<Error> {
+        self.failure().cloned()
+    }
+
     fn has_hung_up(&self) -> bool {
         self.has_hung_up()
     }

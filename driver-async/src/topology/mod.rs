@@ -6,6 +6,7 @@
 
 mod connector;
 mod errors;
+mod heartbeat;
 mod monitor;
 mod rtt;
 mod select;
@@ -32,7 +33,7 @@ pub(crate) use settings::Settings;
 use crate::{
     address::ServerAddress,
     error::{Error, Result},
-    event::{OrderedEvents, sdam::SdamEvent},
+    event::{Listeners, OrderedEvents, log::LogContext, sdam::SdamEvent},
     pool::Pool,
     proto::{
         selection::{self, Criteria, Wanted},
@@ -53,7 +54,7 @@ pub(crate) struct Snapshot {
 #[derive(Debug)]
 pub(crate) struct Topology {
     pub(crate) settings: Arc<Settings>,
-    id: ObjectId,
+    log: LogContext,
     seed: TopologySeed,
     snapshot: ArcSwap<Snapshot>,
     /// Held while a new snapshot is made, so that no change is lost.
@@ -74,16 +75,20 @@ mod phase {
 impl Topology {
     /// A deployment of which only the seeds are known. Does no I/O and starts nothing.
     pub(crate) fn new(settings: Settings, seed: TopologySeed) -> Self {
-        let id = ObjectId::new();
+        let log = LogContext {
+            topology_id: ObjectId::new(),
+            max_document_length: settings.max_document_length,
+        };
+        let handler = settings.sdam_event_handler.clone();
         let snapshot = Snapshot {
             description: TopologyDescription::new(&seed),
             servers: Arc::default(),
             writable: None,
         };
         Self {
-            events: OrderedEvents::new(settings.sdam_event_handler.clone()),
+            events: OrderedEvents::new(Listeners::new(handler, log)),
             settings: Arc::new(settings),
-            id,
+            log,
             seed,
             snapshot: ArcSwap::from_pointee(snapshot),
             writer: Mutex::new(()),
@@ -91,6 +96,11 @@ impl Topology {
             phase: AtomicU8::new(phase::NEW),
             runtime: OnceLock::new(),
         }
+    }
+
+    /// What the log messages of this client have in common.
+    pub(crate) fn log(&self) -> &LogContext {
+        &self.log
     }
 
     /// The deployment now. Hold it only for one decision.
@@ -145,9 +155,8 @@ impl Topology {
         }
         self.runtime.get_or_init(|| runtime);
         let description = self.snapshot_owned().description.clone();
-        for event in description.opening_events(self.id, &self.seed) {
-            self.events.push(event);
-        }
+        self.events
+            .extend(|| description.opening_events(self.log.topology_id, &self.seed));
         let opened = description.servers().into_keys().cloned().collect();
         self.publish(
             description,
@@ -184,9 +193,13 @@ impl Topology {
             return false;
         }
         before(&description);
-        for event in effects.events(self.id, &current.description, &description) {
-            self.events.push(event);
+        for address in &effects.closed {
+            if let Some(server) = current.servers.get(address) {
+                server.heartbeats.close(&self.events);
+            }
         }
+        self.events
+            .extend(|| effects.events(self.log.topology_id, &current.description, &description));
         if effects.left_empty {
             tracing::warn!(
                 "no server is left that belongs to this deployment: check replicaSet and the hosts \
@@ -206,11 +219,6 @@ impl Topology {
             }
         });
         drop(writing);
-        self.events.deliver();
-    }
-
-    fn publish_event(&self, event: SdamEvent) {
-        self.events.push(event);
         self.events.deliver();
     }
 
@@ -270,8 +278,9 @@ impl Topology {
             settings: Arc::clone(&self.settings),
             topology: Arc::downgrade(self),
         };
-        let handler = self.settings.cmap_event_handler.clone();
-        let pool = Pool::new(address.clone(), self.settings.pool, connector, handler);
+        let listeners = Listeners::new(self.settings.cmap_event_handler.clone(), self.log);
+        let options = self.settings.pool;
+        let pool = Pool::with_listeners(address.clone(), options, connector, listeners);
         Server::new(address.clone(), pool)
     }
 
@@ -297,16 +306,17 @@ impl Topology {
         if before != phase::CLOSED {
             let current = self.snapshot_owned();
             for server in current.servers.values() {
+                server.heartbeats.close(&self.events);
                 server.close();
             }
             let mut description = current.description.clone();
             let effects = description.close();
             if before == phase::OPEN {
-                for event in effects.events(self.id, &current.description, &description) {
-                    self.events.push(event);
-                }
+                let id = self.log.topology_id;
                 self.events
-                    .push(TopologyDescription::closing_event(self.id));
+                    .extend(|| effects.events(id, &current.description, &description));
+                self.events
+                    .extend(|| [TopologyDescription::closing_event(id)]);
             }
             let servers = Arc::default();
             self.snapshot.store(Arc::new(Snapshot {

@@ -9,17 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Server, Settings, Topology, rtt};
+use super::{Server, Settings, Topology, heartbeat::Heartbeat, rtt};
 use crate::{
     address::ServerAddress,
     clock,
     conn::{Connection, MonitorHello},
     deadline::{Cause, Deadline},
     error::{Error, Result},
-    event::sdam::{
-        SdamEvent, ServerHeartbeatFailedEvent, ServerHeartbeatStartedEvent,
-        ServerHeartbeatSucceededEvent,
-    },
     net,
     options::ServerMonitoringMode,
     proto::{
@@ -77,8 +73,16 @@ enum Next {
     Wait,
 }
 
+/// What a check brought.
+struct Checked {
+    hello: HelloReply,
+    reply: Reply,
+    /// The time that the check took, when the server answered at once.
+    round_trip: Option<Duration>,
+}
+
 enum Outcome {
-    Replied(Box<(HelloReply, Reply)>),
+    Replied(Box<Checked>),
     Failed(Error),
     /// An operation found the server dead while this check waited for it.
     Cancelled,
@@ -88,31 +92,27 @@ impl Monitor {
     /// Makes one check; `None` when the client is gone.
     async fn check_once(&mut self) -> Option<Next> {
         let awaited = self.can_stream();
-        let started = clock::now();
-        self.publish(SdamEvent::ServerHeartbeatStarted(
-            ServerHeartbeatStartedEvent {
-                server_address: self.address().clone(),
-                awaited,
-                driver_connection_id: self.connection_id(),
-                server_connection_id: self.server_connection_id(),
-            },
-        ))?;
+        let topology = self.topology.upgrade()?;
+        self.server
+            .heartbeats
+            .begin(&topology.events, || self.heartbeat(awaited));
+        drop(topology);
         let server = Arc::clone(&self.server);
         let outcome = tokio::select! {
             biased;
             () = server.control.check_cancelled.notified() => Outcome::Cancelled,
             outcome = self.check(awaited) => match outcome {
-                Ok(replied) => Outcome::Replied(Box::new(replied)),
+                Ok(checked) => Outcome::Replied(Box::new(checked)),
                 Err(error) => Outcome::Failed(error),
             },
         };
-        let duration = clock::now().saturating_duration_since(started);
         match outcome {
-            Outcome::Replied(replied) => self.succeed(&replied.0, &replied.1, awaited, duration),
-            Outcome::Failed(error) => self.fail(error, awaited, duration),
+            Outcome::Replied(checked) => self.succeed(&checked),
+            Outcome::Failed(error) => self.fail(error),
             Outcome::Cancelled => {
-                let error = Error::internal("the check was cancelled: an operation failed first");
-                self.publish(self.failed_event(error, awaited, duration))?;
+                let error = Error::cancelled("the check was given up: an operation failed first");
+                let topology = self.topology.upgrade()?;
+                self.server.heartbeats.fail(&topology.events, &error);
                 self.forget();
                 Some(if std::mem::take(&mut self.is_known) {
                     Next::AtOnce
@@ -123,32 +123,26 @@ impl Monitor {
         }
     }
 
-    fn succeed(
-        &mut self,
-        hello: &HelloReply,
-        reply: &Reply,
-        awaited: bool,
-        duration: Duration,
-    ) -> Option<Next> {
+    fn succeed(&mut self, checked: &Checked) -> Option<Next> {
+        let Checked {
+            hello,
+            reply,
+            round_trip,
+        } = checked;
         self.is_known = true;
         self.topology_version = hello.topology_version;
-        let reply = bson::Document::try_from(reply.document()).unwrap_or_default();
-        self.publish(SdamEvent::ServerHeartbeatSucceeded(
-            ServerHeartbeatSucceededEvent {
-                duration,
-                reply,
-                server_address: self.address().clone(),
-                awaited,
-                driver_connection_id: self.connection_id(),
-                server_connection_id: self.server_connection_id(),
-            },
-        ))?;
+        let topology = self.topology.upgrade()?;
+        self.server.heartbeats.succeed(
+            &topology.events,
+            reply.document(),
+            *round_trip,
+            self.server_connection_id(),
+        );
         let average = self.server.round_trip_times.lock().average();
         let description =
             ServerDescription::from_hello(self.address().clone(), hello, average, clock::now());
-        self.topology
-            .upgrade()?
-            .apply_check(&self.server, description);
+        topology.apply_check(&self.server, description);
+        drop(topology);
         if !self.can_stream() {
             return Some(Next::Wait);
         }
@@ -159,13 +153,13 @@ impl Monitor {
         Some(Next::AtOnce)
     }
 
-    fn fail(&mut self, error: Error, awaited: bool, duration: Duration) -> Option<Next> {
+    fn fail(&mut self, error: Error) -> Option<Next> {
         let error = error.with_address(self.address());
-        self.publish(self.failed_event(error.clone(), awaited, duration))?;
+        let topology = self.topology.upgrade()?;
+        self.server.heartbeats.fail(&topology.events, &error);
         self.forget();
-        self.topology
-            .upgrade()?
-            .report_check_error(&self.server, &error);
+        topology.report_check_error(&self.server, &error);
+        drop(topology);
         // A server that was well may only have dropped the connection, so look again at once.
         let was_known = std::mem::take(&mut self.is_known);
         let retry_at_once = error_rules::decide_check(&error, was_known).retry_at_once;
@@ -182,7 +176,7 @@ impl Monitor {
         self.server.round_trip_times.lock().reset();
     }
 
-    async fn check(&mut self, awaited: bool) -> Result<(HelloReply, Reply)> {
+    async fn check(&mut self, awaited: bool) -> Result<Checked> {
         let Some(link) = &mut self.link else {
             return self.connect().await;
         };
@@ -211,13 +205,15 @@ impl Monitor {
         };
         let hello = parse(&reply)?;
         link.hello_name = link.hello_name.next(hello.hello_ok);
-        if !awaited {
-            self.record_round_trip(started);
-        }
-        Ok((hello, reply))
+        let round_trip = (!awaited).then(|| self.record_round_trip(started));
+        Ok(Checked {
+            hello,
+            reply,
+            round_trip,
+        })
     }
 
-    async fn connect(&mut self) -> Result<(HelloReply, Reply)> {
+    async fn connect(&mut self) -> Result<Checked> {
         let settings = Arc::clone(&self.settings);
         let deadline = Deadline::after_optional(settings.connect_timeout, Cause::Connect);
         let address = self.address().clone();
@@ -233,13 +229,17 @@ impl Monitor {
         let started = clock::now();
         let reply = link.ask(&settings, MonitorHello::First, &deadline).await?;
         let hello = parse(&reply)?;
-        self.record_round_trip(started);
+        let round_trip = Some(self.record_round_trip(started));
         link.hello_name = hello_name.next(hello.hello_ok);
         let description =
             ServerDescription::from_hello(self.address().clone(), &hello, None, clock::now());
         link.connection.set_facts(description.server_type(), &hello);
         self.link = Some(link);
-        Ok((hello, reply))
+        Ok(Checked {
+            hello,
+            reply,
+            round_trip,
+        })
     }
 
     /// Waits for the next heartbeat, or for someone who asks, but never less than the minimum.
@@ -261,9 +261,10 @@ impl Monitor {
         streams && self.link.is_some() && self.topology_version.is_some()
     }
 
-    fn record_round_trip(&self, started: Instant) {
+    fn record_round_trip(&self, started: Instant) -> Duration {
         let sample = clock::now().saturating_duration_since(started);
         self.server.round_trip_times.lock().record(sample);
+        sample
     }
 
     fn address(&self) -> &ServerAddress {
@@ -280,21 +281,14 @@ impl Monitor {
         self.link.as_ref()?.connection.facts().server_connection_id
     }
 
-    fn failed_event(&self, failure: Error, awaited: bool, duration: Duration) -> SdamEvent {
-        SdamEvent::ServerHeartbeatFailed(ServerHeartbeatFailedEvent {
-            duration,
-            failure,
+    fn heartbeat(&self, awaited: bool) -> Heartbeat {
+        Heartbeat {
             server_address: self.address().clone(),
             awaited,
             driver_connection_id: self.connection_id(),
             server_connection_id: self.server_connection_id(),
-        })
-    }
-
-    /// Tells the listeners; `None` when the client is gone.
-    fn publish(&self, event: SdamEvent) -> Option<()> {
-        self.topology.upgrade()?.publish_event(event);
-        Some(())
+            started: clock::now(),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
     address::ServerAddress,
     deadline::Deadline,
     error::{ErrorKind, Result},
+    event::log::selection::{SelectionLog, is_logged_in_full},
     options::ReadPreference,
     proto::selection::{self, Wanted},
 };
@@ -26,8 +27,29 @@ impl Topology {
         wanted: Wanted<'_>,
         deprioritized: &[ServerAddress],
         deadline: &Deadline,
+        log: &SelectionLog<'_>,
     ) -> Result<Selected> {
         self.open()?;
+        if is_logged_in_full() {
+            log.started(wanted, &self.snapshot().description);
+            let outcome = self.find(wanted, deprioritized, deadline, log).await;
+            let snapshot = self.snapshot();
+            match &outcome {
+                Ok(server) => log.succeeded(wanted, &snapshot.description, server.address()),
+                Err(error) => log.failed(wanted, &snapshot.description, error),
+            }
+            return outcome;
+        }
+        self.find(wanted, deprioritized, deadline, log).await
+    }
+
+    async fn find(
+        self: &Arc<Self>,
+        wanted: Wanted<'_>,
+        deprioritized: &[ServerAddress],
+        deadline: &Deadline,
+        log: &SelectionLog<'_>,
+    ) -> Result<Selected> {
         if deprioritized.is_empty()
             && matches!(
                 wanted,
@@ -37,6 +59,7 @@ impl Topology {
         {
             return Ok(Selected::new(Arc::clone(server)));
         }
+        let mut has_waited = false;
         loop {
             // Listen first: a change between the look and the wait must not be missed.
             let changed = self.changed.notified();
@@ -48,6 +71,9 @@ impl Topology {
             }
             if deadline.has_passed() {
                 return Err(selection::explain(&snapshot.description, wanted, deadline));
+            }
+            if !std::mem::replace(&mut has_waited, true) {
+                log.waiting(wanted, &snapshot.description, deadline.remaining());
             }
             for server in snapshot.servers.values() {
                 server.control.check_wanted.notify_one();

@@ -8,7 +8,7 @@ use std::sync::{
 use parking_lot::Mutex;
 use tokio::{sync::Notify, task::AbortHandle};
 
-use super::Connector;
+use super::{Connector, heartbeat::Heartbeats};
 use crate::{address::ServerAddress, pool::Pool, proto::topology::RoundTripTimes};
 
 /// One server of the deployment. It survives every change of its description, and is closed only
@@ -18,6 +18,7 @@ pub(crate) struct Server {
     pub(super) address: ServerAddress,
     pub(super) pool: Pool<Connector>,
     pub(super) control: MonitorControl,
+    pub(super) heartbeats: Heartbeats,
     pub(super) round_trip_times: Mutex<RoundTripTimes>,
     operations: AtomicUsize,
     tasks: Mutex<Vec<AbortHandle>>,
@@ -38,6 +39,7 @@ impl Server {
             address,
             pool,
             control: MonitorControl::default(),
+            heartbeats: Heartbeats::default(),
             round_trip_times: Mutex::default(),
             operations: AtomicUsize::new(0),
             tasks: Mutex::default(),

@@ -7,7 +7,7 @@ use bson::RawDocumentBuf;
 use crate::{
     conn::Handshaker,
     error::Result,
-    event::{EventHandler, cmap::CmapEvent, command::CommandEvent, sdam::SdamEvent},
+    event::{EventHandler, cmap::CmapEvent, command::CommandEvent, log, sdam::SdamEvent},
     net::tls,
     options::{ClientOptions, ServerMonitoringMode, Tls},
     pool::PoolOptions,
@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) handshaker: Handshaker,
     /// How pools are kept.
     pub(crate) pool: PoolOptions,
+    /// The length after which documents are cut in the log.
+    pub(crate) max_document_length: usize,
     /// Who listens to pools.
     pub(crate) cmap_event_handler: Option<EventHandler<CmapEvent>>,
     /// Who listens to commands.
@@ -79,11 +81,20 @@ impl Settings {
             tls,
             handshaker: Handshaker::new(options)?,
             pool: pool_options(options),
+            max_document_length: max_document_length(options),
             cmap_event_handler: options.cmap_event_handler.clone(),
             command_event_handler: options.command_event_handler.clone(),
             sdam_event_handler: options.sdam_event_handler.clone(),
         })
     }
+}
+
+fn max_document_length(options: &ClientOptions) -> usize {
+    let variable = std::env::var("MONGODB_LOG_MAX_DOCUMENT_LENGTH").ok();
+    log::max_document_length(
+        options.tracing_max_document_length_bytes,
+        variable.as_deref(),
+    )
 }
 
 fn pool_options(options: &ClientOptions) -> PoolOptions {

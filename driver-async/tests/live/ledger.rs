@@ -8,6 +8,7 @@ use std::{
 
 use motorcade::{
     bson::Bson,
+    error::ErrorKind,
     event::{EventHandler, cmap::CmapEvent, command::CommandEvent},
     options::ClientOptions,
 };
@@ -35,7 +36,7 @@ type Key = (String, u32);
 struct Book {
     connections: HashMap<Key, State>,
     waiting: i64,
-    /// Commands whose end was not told, with the connection each went over.
+    /// Commands that are under way or were given up, with the connection each went over.
     unanswered: HashMap<i32, Key>,
     lsids: HashSet<Vec<u8>>,
     most_open: usize,
@@ -192,7 +193,12 @@ impl Book {
                 self.unanswered.insert(it.request_id, key);
             }
             CommandEvent::Succeeded(it) => drop(self.unanswered.remove(&it.request_id)),
-            CommandEvent::Failed(it) => drop(self.unanswered.remove(&it.request_id)),
+            // The reply to a command that was given up may still arrive.
+            CommandEvent::Failed(it)
+                if !matches!(*it.failure.kind, ErrorKind::Cancelled { .. }) =>
+            {
+                self.unanswered.remove(&it.request_id);
+            }
             _ => {}
         }
     }

@@ -60,6 +60,7 @@ impl ClientOptions {
             socket_timeout: uri.socket_timeout,
             default_database: uri.default_database,
             tls: uri.tls,
+            tracing_max_document_length_bytes: None,
             wait_queue_timeout,
             write_concern: uri.write_concern,
             warnings,

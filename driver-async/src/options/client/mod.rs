@@ -143,6 +143,12 @@ pub struct ClientOptions {
     /// Whether connections are encrypted.
     pub tls: Option<Tls>,
 
+    /// How many bytes of a command or reply a log message shows; see [`event::log`]. The default is
+    /// the environment variable `MONGODB_LOG_MAX_DOCUMENT_LENGTH`, else 1000.
+    ///
+    /// [`event::log`]: crate::event::log
+    pub tracing_max_document_length_bytes: Option<usize>,
+
     /// How long an operation waits for a connection when all are in use; zero for no limit, which
     /// is the default.
     pub wait_queue_timeout: Option<Duration>,

@@ -28,6 +28,10 @@ impl Journal {
         Self { address, is_kept }
     }
 
+    pub(super) fn keep(&mut self, is_kept: bool) {
+        self.is_kept = is_kept;
+    }
+
     pub(super) fn address(&self) -> &ServerAddress {
         &self.address
     }
@@ -81,14 +85,14 @@ impl Journal {
         &self,
         connection_id: u32,
         reason: ConnectionClosedReason,
-        error: Option<&Error>,
+        error: Option<Error>,
         events: &mut Vec<CmapEvent>,
     ) {
         self.note(events, |address| ConnectionClosedEvent {
             address,
             connection_id,
             reason,
-            error: error.cloned(),
+            error,
         });
     }
 

@@ -101,6 +101,11 @@ impl<T, W> PoolState<T, W> {
         }
     }
 
+    /// Whether events are made from now on.
+    pub(crate) fn set_heard(&mut self, is_heard: bool) {
+        self.journal.keep(is_heard);
+    }
+
     /// The pool can hand out connections from now on. Nothing happens when it could already, or
     /// when it is closed.
     pub(crate) fn ready(&mut self) -> Effects<T, W> {
@@ -162,7 +167,8 @@ impl<T, W> PoolState<T, W> {
         }
         self.phase = Phase::Closed;
         while let Some(member) = self.idle.pop_front() {
-            self.remove(member, ConnectionClosedReason::PoolClosed, &mut effects);
+            let reason = ConnectionClosedReason::PoolClosed;
+            self.remove(member, reason, None, &mut effects);
         }
         self.refuse_all(Refusal::Closed, &mut effects);
         effects.interrupt = self.interrupts(|known| known.is_pending);
@@ -171,11 +177,11 @@ impl<T, W> PoolState<T, W> {
         effects
     }
 
-    /// Takes a connection back. One that cannot be used again is closed.
+    /// Takes a connection back. One that cannot be used again, for what it failed with, is closed.
     pub(crate) fn check_in(
         &mut self,
         member: Box<Member<T>>,
-        is_reusable: bool,
+        failure: Option<Error>,
         now: Instant,
     ) -> Effects<T, W> {
         let mut effects = Effects::default();
@@ -186,7 +192,7 @@ impl<T, W> PoolState<T, W> {
         self.journal.checked_in(member.id, &mut effects.events);
         let reason = if self.phase == Phase::Closed {
             Some(ConnectionClosedReason::PoolClosed)
-        } else if !is_reusable {
+        } else if failure.is_some() {
             Some(ConnectionClosedReason::Error)
         } else if self.generations.is_stale(member.generation) {
             Some(ConnectionClosedReason::Stale)
@@ -195,7 +201,7 @@ impl<T, W> PoolState<T, W> {
         };
         self.in_use -= 1;
         match reason {
-            Some(reason) => self.remove(member, reason, &mut effects),
+            Some(reason) => self.remove(member, reason, failure, &mut effects),
             None => self.shelve(member, now),
         }
         self.distribute(now, &mut effects);
@@ -255,7 +261,7 @@ impl<T, W> PoolState<T, W> {
     ) -> Effects<T, W> {
         let mut effects = Effects::default();
         let (reason, error) = match failure {
-            Failure::Error(error) => (ConnectionClosedReason::Error, Some(error)),
+            Failure::Error(error) => (ConnectionClosedReason::Error, Some(error.clone())),
             Failure::Dropped => (ConnectionClosedReason::Dropped, None),
             Failure::Interrupted if self.phase == Phase::Closed => {
                 (ConnectionClosedReason::PoolClosed, None)
@@ -289,7 +295,7 @@ impl<T, W> PoolState<T, W> {
         let mut effects = Effects::default();
         for member in std::mem::take(&mut self.idle) {
             match self.perished(&member, now) {
-                Some(reason) => self.remove(member, reason, &mut effects),
+                Some(reason) => self.remove(member, reason, None, &mut effects),
                 None => self.idle.push_back(member),
             }
         }
@@ -444,11 +450,11 @@ impl<T, W> PoolState<T, W> {
             known.is_pending = false;
         }
         if self.phase == Phase::Closed {
-            self.remove(member, ConnectionClosedReason::PoolClosed, effects);
+            self.remove(member, ConnectionClosedReason::PoolClosed, None, effects);
             return Err(Refusal::Closed);
         }
         if self.generations.is_stale(generation) {
-            self.remove(member, ConnectionClosedReason::Stale, effects);
+            self.remove(member, ConnectionClosedReason::Stale, None, effects);
             return Err(Refusal::Cleared);
         }
         self.journal
@@ -465,7 +471,7 @@ impl<T, W> PoolState<T, W> {
     fn pop_idle(&mut self, now: Instant, effects: &mut Effects<T, W>) -> Option<Box<Member<T>>> {
         while let Some(member) = self.idle.pop_back() {
             match self.perished(&member, now) {
-                Some(reason) => self.remove(member, reason, effects),
+                Some(reason) => self.remove(member, reason, None, effects),
                 None => return Some(member),
             }
         }
@@ -486,11 +492,13 @@ impl<T, W> PoolState<T, W> {
         &mut self,
         member: Box<Member<T>>,
         reason: ConnectionClosedReason,
+        failure: Option<Error>,
         effects: &mut Effects<T, W>,
     ) {
         self.forget(member.id, member.generation);
+        let error = failure.filter(|_| reason == ConnectionClosedReason::Error);
         self.journal
-            .closed(member.id, reason, None, &mut effects.events);
+            .closed(member.id, reason, error, &mut effects.events);
         effects.closed.push(member);
         effects.upkeep |= self.lacks_connections();
     }

@@ -1,6 +1,6 @@
 //! Checking out: at once, or in the order of arrival.
 
-use std::time::Instant;
+use std::{io, time::Instant};
 
 use super::{Effects, Failure, Member, PROBE_AFTER, Phase, PoolState, Refusal, Slot, Step, Ticket};
 use crate::{
@@ -37,7 +37,12 @@ impl<T, W> PoolState<T, W> {
             effects.closed.push(dead);
         } else {
             self.in_use -= 1;
-            self.remove(dead, ConnectionClosedReason::Error, &mut effects);
+            let hung_up = io::Error::new(
+                io::ErrorKind::ConnectionReset,
+                "the server closed the connection while it was idle",
+            );
+            let error = Some(hung_up.into());
+            self.remove(dead, ConnectionClosedReason::Error, error, &mut effects);
         }
         let step = self.advance(started, now, &mut effects);
         self.distribute(now, &mut effects);
@@ -235,9 +240,9 @@ impl<T, W> PoolState<T, W> {
     fn take_back(&mut self, member: Box<Member<T>>, now: Instant, effects: &mut Effects<T, W>) {
         self.in_use -= 1;
         if self.phase == Phase::Closed {
-            self.remove(member, ConnectionClosedReason::PoolClosed, effects);
+            self.remove(member, ConnectionClosedReason::PoolClosed, None, effects);
         } else if let Some(reason) = self.perished(&member, now) {
-            self.remove(member, reason, effects);
+            self.remove(member, reason, None, effects);
         } else {
             self.idle.push_back(member);
         }

@@ -21,6 +21,10 @@ fn ready(mut state: State) -> State {
 }
 
 /// The events by name, with the connection's number and the reason where there is one.
+fn broken() -> Error {
+    Error::internal("it broke")
+}
+
 fn names(effects: &Out) -> Vec<String> {
     let name = |event: &CmapEvent| match event {
         CmapEvent::PoolReady(_) => "PoolReady".to_owned(),
@@ -74,7 +78,7 @@ fn the_first_check_out_creates_a_connection_and_the_second_reuses_it() {
     assert_eq!(names(&effects), ["Started", "Created 1"]);
     let (outcome, effects) = state.established(slot(step), "socket", None, now, now);
     assert_eq!(names(&effects), ["Ready 1", "Out 1"]);
-    let effects = state.check_in(outcome.unwrap(), true, now);
+    let effects = state.check_in(outcome.unwrap(), None, now);
     assert_eq!(names(&effects), ["In 1"]);
     let (step, effects) = state.check_out(now);
     assert_eq!(names(&effects), ["Started", "Out 1"]);
@@ -96,7 +100,7 @@ fn a_returned_connection_goes_to_the_oldest_waiter_and_not_to_a_newcomer() {
     let second = ticket(state.check_out(now).0);
     assert!(state.look(first, "first", now, now).0.is_none());
     assert!(state.look(second, "second", now, now).0.is_none());
-    assert_eq!(state.check_in(held, true, now).wake, ["first"]);
+    assert_eq!(state.check_in(held, None, now).wake, ["first"]);
     ticket(state.check_out(now).0);
     let (step, effects) = state.look(first, "first", now, now);
     assert_eq!(names(&effects), ["Out 1"]);
@@ -111,7 +115,7 @@ fn a_vanished_waiter_passes_its_connection_on() {
     let first = ticket(state.check_out(now).0);
     let second = ticket(state.check_out(now).0);
     let _ = state.look(second, "second", now, now);
-    let _ = state.check_in(held, true, now);
+    let _ = state.check_in(held, None, now);
     let effects = state.abandon_wait(first, now, now);
     assert_eq!(effects.wake, ["second"]);
     assert_eq!(names(&effects), ["Failed Dropped"]);
@@ -160,7 +164,7 @@ fn clearing_fails_the_waiters_once_and_closes_what_comes_back() {
     assert!(matches!(step, Some(Step::Refused(Refusal::Cleared))));
     assert_eq!(names(&effects), ["Failed ConnectionError"]);
     assert_eq!(names(&state.clear(ClearCause::default(), now)), [""; 0]);
-    let effects = state.check_in(held, true, now);
+    let effects = state.check_in(held, None, now);
     assert_eq!(names(&effects), ["In 1", "Closed 1 Stale"]);
     assert_eq!(effects.closed.len(), 1);
     assert_eq!(state.counts(), PoolCounts::default());
@@ -177,7 +181,7 @@ fn a_connection_granted_before_a_clearing_is_not_handed_out_after_it() {
     let mut state = state(1);
     let held = new_member(&mut state, now);
     let waiter = ticket(state.check_out(now).0);
-    let _ = state.check_in(held, true, now);
+    let _ = state.check_in(held, None, now);
     let _ = state.clear(ClearCause::default(), now);
     let mut state = ready(state);
     let (step, effects) = state.look(waiter, "", now, now);
@@ -207,7 +211,7 @@ fn interrupting_closes_older_connections_at_once() {
     let mut state = state(3);
     let held = new_member(&mut state, now);
     let idle = new_member(&mut state, now);
-    let _ = state.check_in(idle, true, now);
+    let _ = state.check_in(idle, None, now);
     let _ = member(state.check_out(now).0);
     let pending = slot(state.check_out(now).0);
     let effects = state.clear(ClearCause::default().interrupting(), now);
@@ -231,7 +235,7 @@ fn interrupting_closes_older_connections_at_once() {
     let mut state = ready(state);
     let young = new_member(&mut state, now);
     assert!(!young.interrupt().is_fired());
-    let effects = state.check_in(held, false, now);
+    let effects = state.check_in(held, Some(broken()), now);
     assert_eq!(names(&effects), [""; 0]);
     assert_eq!(state.counts().in_use, 1);
 }
@@ -244,7 +248,7 @@ fn a_connection_interrupted_while_it_is_probed_is_not_handed_out() {
     let service = ObjectId::new();
     let slot = slot(state.check_out(now).0);
     let (held, _) = state.established(slot, "socket", Some(service), now, now);
-    let _ = state.check_in(held.unwrap(), true, now);
+    let _ = state.check_in(held.unwrap(), None, now);
     let later = now + PROBE_AFTER;
     let Step::Probe(probed) = state.check_out(later).0 else {
         panic!("expected a probe");
@@ -278,9 +282,9 @@ fn behind_a_load_balancer_one_service_is_cleared_and_the_pool_stays_ready() {
     let effects = state.clear(ClearCause::default().service_id(one), now);
     assert_eq!(names(&effects), ["PoolCleared"]);
     assert_eq!(state.generation(Some(one)).number(), 1);
-    let effects = state.check_in(first, true, now);
+    let effects = state.check_in(first, None, now);
     assert_eq!(names(&effects), ["In 1", "Closed 1 Stale"]);
-    assert_eq!(names(&state.check_in(second, true, now)), ["In 2"]);
+    assert_eq!(names(&state.check_in(second, None, now)), ["In 2"]);
     assert_eq!(state.generation(Some(one)).number(), 0);
     assert_eq!(member(state.check_out(now).0).id(), 2);
 }
@@ -290,11 +294,11 @@ fn closing_closes_idle_connections_first_and_the_others_on_return() {
     let now = Instant::now();
     let mut state = state(2);
     let (idle, held) = (new_member(&mut state, now), new_member(&mut state, now));
-    let _ = state.check_in(idle, true, now);
+    let _ = state.check_in(idle, None, now);
     let effects = state.close();
     assert_eq!(names(&effects), ["Closed 1 PoolClosed", "PoolClosed"]);
     assert_eq!(names(&state.close()), [""; 0]);
-    let effects = state.check_in(held, true, now);
+    let effects = state.check_in(held, None, now);
     assert_eq!(names(&effects), ["In 2", "Closed 2 PoolClosed"]);
     let (step, effects) = state.check_out(now);
     assert!(matches!(step, Step::Refused(Refusal::Closed)));
@@ -307,7 +311,7 @@ fn a_connection_left_mid_message_is_closed_and_its_place_is_free() {
     let mut state = state(1);
     let held = new_member(&mut state, now);
     let waiter = ticket(state.check_out(now).0);
-    let effects = state.check_in(held, false, now);
+    let effects = state.check_in(held, Some(broken()), now);
     assert_eq!(names(&effects), ["In 1", "Closed 1 Error", "Created 2"]);
     assert_eq!(slot(state.look(waiter, "", now, now).0.unwrap()).id(), 2);
 }
@@ -318,7 +322,7 @@ fn a_connection_unused_for_too_long_is_never_handed_out() {
     let mut state = state(2);
     state.limits.max_idle = Some(Duration::from_millis(10));
     let held = new_member(&mut state, now);
-    let _ = state.check_in(held, true, now);
+    let _ = state.check_in(held, None, now);
     let expiry = now + Duration::from_millis(10);
     assert_eq!(state.next_expiry(now), Some(expiry));
     let (step, effects) = state.check_out(expiry);
@@ -333,9 +337,9 @@ fn reaping_closes_what_expired_and_asks_for_a_refill() {
     state.limits.max_idle = Some(Duration::from_millis(10));
     state.limits.min_total = 2;
     let (old, young) = (new_member(&mut state, now), new_member(&mut state, now));
-    let _ = state.check_in(old, true, now);
+    let _ = state.check_in(old, None, now);
     let later = now + Duration::from_millis(5);
-    let _ = state.check_in(young, true, later);
+    let _ = state.check_in(young, None, later);
     let effects = state.reap(now + Duration::from_millis(12));
     assert_eq!(names(&effects), ["Closed 1 Idle"]);
     assert!(effects.upkeep);
@@ -351,7 +355,7 @@ fn a_connection_unused_for_a_second_is_probed_and_replaced_when_dead() {
     let now = Instant::now();
     let mut state = state(1);
     let held = new_member(&mut state, now);
-    let _ = state.check_in(held, true, now);
+    let _ = state.check_in(held, None, now);
     let later = now + PROBE_AFTER;
     let (step, effects) = state.check_out(later);
     assert_eq!(names(&effects), ["Started"]);
@@ -373,5 +377,8 @@ fn nobody_listening_means_no_events() {
     assert_eq!(effects.events, []);
     let (member, effects) = state.established(slot(step), "socket", None, now, now);
     assert_eq!(effects.events, []);
-    assert_eq!(state.check_in(member.unwrap(), false, now).events, []);
+    assert_eq!(
+        state.check_in(member.unwrap(), Some(broken()), now).events,
+        []
+    );
 }
