@@ -26,6 +26,9 @@ impl Database {
     /// apply, and it is not tried again. It goes to the primary unless
     /// [`RunCommand::selection_criteria`] is set. Follows the run command specification.
     ///
+    /// A [declared server API](crate::options::ClientOptions::server_api) applies here too. What a
+    /// command does that declares one itself is then undefined.
+    ///
     /// # Errors
     /// A command error when the reply's `ok` is not 1, those of selection and network.
     ///

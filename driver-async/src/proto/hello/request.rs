@@ -9,6 +9,10 @@ use crate::{
     proto::{hello::TopologyVersion, wire::DocumentWriter},
 };
 
+/// The version of the client backpressure specification that the driver follows. A string, as the
+/// handshake specification has it.
+const BACKPRESSURE: &str = "2";
+
 /// The name under which hello is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HelloName {
@@ -112,6 +116,7 @@ pub fn write_hello(command: &mut DocumentWriter<'_>, request: &HelloRequest<'_>)
         command.append_i64("maxAwaitTimeMS", milliseconds)?;
     }
     if let Some(client) = request.client {
+        command.append_str("backpressure", BACKPRESSURE)?;
         command.append_raw_document("client", client)?;
         let names = request
             .compression
@@ -159,7 +164,8 @@ mod tests {
             ..HelloRequest::new(HelloName::first(false, false))
         };
         let wanted = doc! {
-            "isMaster": 1, "helloOk": true, "client": { "driver": {} }, "compression": [],
+            "isMaster": 1, "helloOk": true, "backpressure": "2", "client": { "driver": {} },
+            "compression": [],
             "saslSupportedMechs": "admin.us,er", "speculativeAuthenticate": { "driver": {} },
             "$db": "admin",
         };
@@ -177,8 +183,8 @@ mod tests {
             ..HelloRequest::new(HelloName::first(true, true))
         };
         let wanted = doc! {
-            "hello": 1, "client": {}, "compression": ["zstd", "zlib"], "loadBalanced": true,
-            "apiVersion": "1", "apiStrict": true, "$db": "admin",
+            "hello": 1, "backpressure": "2", "client": {}, "compression": ["zstd", "zlib"],
+            "loadBalanced": true, "apiVersion": "1", "apiStrict": true, "$db": "admin",
         };
         assert_eq!(written(&request), wanted);
     }
