@@ -5,6 +5,7 @@ use bson::{Bson, Document};
 use super::Perform;
 use super::flavor::driver::Database;
 use super::flavor::driver::action::Action;
+use super::flavor::driver::options::Expiry;
 use super::flavor::{collect, go};
 use super::{Entity, Failure, Returned};
 use crate::unified::arguments::{Arguments, Seconds, with_arguments};
@@ -15,6 +16,7 @@ pub(super) fn named(name: &str) -> Option<Perform<Database>> {
         "createCollection" => create_collection,
         "dropCollection" => drop_collection,
         "listCollectionNames" => list_collection_names,
+        "modifyCollection" => modify_collection,
         "listCollections" | "listCollectionObjects" => list_collections,
         _ => return None,
     })
@@ -33,6 +35,7 @@ fn create_collection(database: &Database, mut arguments: Arguments) -> Result<Re
         "changeStreamPreAndPostImages" => change_stream_pre_and_post_images,
         "clusteredIndex" => clustered_index,
         "collation" => collation,
+        "encryptedFields" => encrypted_fields,
         "comment" => comment: Bson,
         "indexOptionDefaults" => index_option_defaults,
         "max" => max,
@@ -52,11 +55,34 @@ fn create_collection(database: &Database, mut arguments: Arguments) -> Result<Re
     )))
 }
 
+fn modify_collection(database: &Database, mut arguments: Arguments) -> Result<Returned, Failure> {
+    let name: String = arguments.need("collection")?;
+    let action = with_arguments!(database.modify_collection(name), arguments, {
+        "cappedMax" => capped_max,
+        "cappedSize" => capped_size,
+        "changeStreamPreAndPostImages" => change_stream_pre_and_post_images,
+        "comment" => comment: Bson,
+        "dryRun" => dry_run,
+        "expireAfterSeconds" => expire_after_seconds: Expiry,
+        "index" => index,
+        "pipeline" => pipeline: Vec<Document>,
+        "timeseries" => timeseries,
+        "validationAction" => validation_action,
+        "validationLevel" => validation_level,
+        "validator" => validator,
+        "viewOn" => view_on: String,
+        "writeConcern" => write_concern,
+    });
+    Ok(Returned::Value(go!(action)?.into()))
+}
+
 fn drop_collection(database: &Database, mut arguments: Arguments) -> Result<Returned, Failure> {
     let name: String = arguments.need("collection")?;
     let collection = database.collection::<Document>(&name);
     let action = with_arguments!(collection.drop(), arguments, {
         "writeConcern" => write_concern,
+        "comment" => comment: Bson,
+        "encryptedFields" => encrypted_fields,
     });
     go!(action)?;
     Ok(Returned::Nothing)
@@ -68,6 +94,7 @@ fn list_collections(database: &Database, mut arguments: Arguments) -> Result<Ret
         "batchSize" => batch_size,
         "comment" => comment: Bson,
         "filter" => filter,
+        "rawData" => raw_data,
     });
     // As documents, because a specification's type need not know each of the server's fields.
     let cursor = go!(action)?.with_type::<Document>();
@@ -84,6 +111,7 @@ fn list_collection_names(
         "batchSize" => batch_size,
         "comment" => comment: Bson,
         "filter" => filter,
+        "rawData" => raw_data,
     });
     Ok(Returned::Value(go!(action)?.into()))
 }

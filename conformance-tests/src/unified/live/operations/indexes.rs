@@ -1,4 +1,4 @@
-//! Making, dropping and listing indexes.
+//! Making, dropping and listing indexes, and giving the collection another name.
 
 use bson::{Bson, Document, doc};
 
@@ -43,6 +43,7 @@ pub(super) fn named(name: &str) -> Option<Perform<Collection<Document>>> {
         "dropIndexes" => drop_indexes,
         "listIndexNames" => list_index_names,
         "listIndexes" => list_indexes,
+        "rename" => rename,
         _ => return None,
     })
 }
@@ -64,6 +65,8 @@ fn create_index(
         "comment" => comment: Bson,
         "commitQuorum" => commit_quorum,
         "maxTimeMS" => max_time,
+        "rawData" => raw_data,
+        "writeConcern" => write_concern,
     });
     Ok(Returned::Value(go!(action)?.index_name.into()))
 }
@@ -76,6 +79,8 @@ fn drop_index(
     let action = with_arguments!(collection.drop_index(name), arguments, {
         "comment" => comment: Bson,
         "maxTimeMS" => max_time,
+        "rawData" => raw_data,
+        "writeConcern" => write_concern,
     });
     go!(action)?;
     Ok(Returned::Nothing)
@@ -88,6 +93,8 @@ fn drop_indexes(
     let action = with_arguments!(collection.drop_indexes(), arguments, {
         "comment" => comment: Bson,
         "maxTimeMS" => max_time,
+        "rawData" => raw_data,
+        "writeConcern" => write_concern,
     });
     go!(action)?;
     Ok(Returned::Nothing)
@@ -101,6 +108,7 @@ fn list_indexes(
         "batchSize" => batch_size,
         "comment" => comment: Bson,
         "maxTimeMS" => max_time,
+        "rawData" => raw_data,
     });
     let cursor = go!(action)?.with_type::<Document>();
     let indexes: Vec<Document> = collect!(cursor)?;
@@ -115,6 +123,21 @@ fn list_index_names(
         "batchSize" => batch_size,
         "comment" => comment: Bson,
         "maxTimeMS" => max_time,
+        "rawData" => raw_data,
     });
     Ok(Returned::Value(go!(action)?.into()))
+}
+
+fn rename(
+    collection: &Collection<Document>,
+    mut arguments: Arguments,
+) -> Result<Returned, Failure> {
+    let to: String = arguments.need("to")?;
+    let action = with_arguments!(collection.rename(to), arguments, {
+        "comment" => comment: Bson,
+        "dropTarget" => drop_target,
+        "writeConcern" => write_concern,
+    });
+    go!(action)?;
+    Ok(Returned::Nothing)
 }
