@@ -1,7 +1,7 @@
 //! The servers of a run: started when the first case asks, shared by all cases, stopped at the end.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use motorcade_testserver as testserver;
 
@@ -32,6 +32,7 @@ pub struct Running {
     kind: DeploymentKind,
     uri: String,
     servers: Option<testserver::Deployment>,
+    turn: Mutex<()>,
 }
 
 impl Running {
@@ -43,6 +44,11 @@ impl Running {
     /// The connection string that reaches every member.
     pub fn uri(&self) -> &str {
         &self.uri
+    }
+
+    /// Waits for the turn of one who needs the deployment for itself, as long as the guard lives.
+    pub fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The servers, to look at or to disturb; none when somebody else started them.
@@ -143,6 +149,7 @@ impl Deployments {
                 kind,
                 uri: uri.clone(),
                 servers: None,
+                turn: Mutex::default(),
             },
             Source::At(_) => {
                 let given = self.preferred.name();
@@ -189,6 +196,7 @@ fn start(kind: DeploymentKind) -> Result<Running, String> {
         kind,
         uri: servers.uri(),
         servers: Some(servers),
+        turn: Mutex::default(),
     })
 }
 

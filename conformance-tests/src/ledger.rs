@@ -10,6 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use libtest_mimic::Arguments;
 use serde::{Deserialize, Serialize};
 
 use crate::case::Flavor;
@@ -103,6 +104,11 @@ impl Ledger {
         lines.extend(missing.map(|name| format!("{name}: only the {others} flavour has it")));
         lines
     }
+}
+
+/// True when the arguments of a test binary ask for all its cases, so that their ledger is whole.
+pub fn is_whole(arguments: &Arguments) -> bool {
+    arguments.filter.is_none() && arguments.skip.is_empty() && !arguments.ignored && !arguments.list
 }
 
 fn path(folder: &Path, flavor: Flavor) -> PathBuf {

@@ -1,4 +1,5 @@
-//! Every JSON case of the suites without I/O, and of the pool suite, as one named test.
+//! Every JSON case as a named test: those without I/O once, those that speak to servers once for
+//! each driver, as `async: suite/...` and `sync: suite/...`.
 
 #![expect(
     clippy::print_stderr,
@@ -6,15 +7,25 @@
 )]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use conformance_tests::case::{Case, Context, Flavor, Outcome};
+use conformance_tests::case::{Case, Context, Ended, Flavor, Outcome};
 use conformance_tests::deployments::{DeploymentKind, Deployments};
+use conformance_tests::ledger::{self, Ending, Entry, Ledger};
 use conformance_tests::skips::Skips;
 use conformance_tests::spec_files::{self, SpecFolder};
-use conformance_tests::suites;
+use conformance_tests::suites::{self, Suite};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+const FLAVORS: [Flavor; 2] = [Flavor::Async, Flavor::Sync];
+
+/// What all cases of one driver share.
+struct Side {
+    context: Context,
+    ledger: Mutex<Ledger>,
+}
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -31,7 +42,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments, folder: &std::path::Path) -> ExitCode {
+fn run(arguments: &Arguments, folder: &Path) -> ExitCode {
     let skips = match Skips::of_repository() {
         Ok(skips) => Arc::new(skips),
         Err(error) => {
@@ -39,14 +50,8 @@ fn run(arguments: &Arguments, folder: &std::path::Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let context = Arc::new(Context {
-        flavor: Flavor::Async,
-        deployments: Deployments::started_on_demand(DeploymentKind::Standalone),
-    });
-    let mut trials: Vec<Trial> = cases(folder)
-        .into_iter()
-        .map(|case| trial(case, &skips, &context))
-        .collect();
+    let sides = FLAVORS.map(|flavor| Arc::new(Side::new(flavor)));
+    let mut trials = trials(folder, &skips, &sides);
     let unused = skips
         .unused()
         .into_iter()
@@ -63,54 +68,116 @@ fn run(arguments: &Arguments, folder: &std::path::Path) -> ExitCode {
         },
     ));
     let conclusion = libtest_mimic::run(arguments, trials);
-    context.deployments.stop_all();
-    conclusion.exit_code()
+    let differs = ledger::is_whole(arguments) && differ(arguments, &sides);
+    for side in &sides {
+        side.context.deployments.stop_all();
+    }
+    if conclusion.has_failed() || differs {
+        ExitCode::from(101)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+impl Side {
+    /// Each driver has servers of its own, so that both can be tested at the same time: names of
+    /// collections and fail points are the same in many cases.
+    fn new(flavor: Flavor) -> Self {
+        let deployments = Deployments::started_on_demand(DeploymentKind::Standalone)
+            .choosing_from([DeploymentKind::ReplicaSet, DeploymentKind::Standalone]);
+        Self {
+            context: Context {
+                flavor,
+                deployments,
+            },
+            ledger: Mutex::new(Ledger::new(String::new())),
+        }
+    }
+
+    fn run(&self, case: Case) -> Outcome {
+        // Only what both drivers do is written down.
+        if !matches!(case.suite(), Suite::Unified(_)) {
+            return case.run(&self.context);
+        }
+        let name = case.name();
+        let Ended {
+            outcome,
+            observations,
+        } = case.run_observed(&self.context);
+        let ending = match outcome {
+            Outcome::Passed => Some(Ending::Passed),
+            Outcome::Failed(_) => Some(Ending::Failed),
+            Outcome::Skipped(_) => None,
+        };
+        if let Some(ending) = ending {
+            let entry = Entry {
+                ending,
+                observations,
+            };
+            self.ledger
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .record(name, entry);
+        }
+        outcome
+    }
 }
 
 /// The cases of all suites that are run; files that cannot be read are failing tests too.
-fn cases(folder: &std::path::Path) -> Vec<Result<Case, String>> {
+fn trials(folder: &Path, skips: &Arc<Skips>, sides: &[Arc<Side>; 2]) -> Vec<Trial> {
     let mut left_out: BTreeMap<String, usize> = BTreeMap::new();
-    let mut found = Vec::new();
+    let mut trials = Vec::new();
+    let unreadable =
+        |error: String| Trial::test(format!("unreadable: {error}"), move || Err(error.into()));
     let paths = spec_files::json_files(folder).unwrap_or_else(|error| {
-        found.push(Err(error));
+        trials.push(unreadable(error));
         Vec::new()
     });
     for path in paths {
         match spec_files::read(&path) {
-            Ok(Some(file)) if file.suite.is_run() => {
-                found.extend(suites::cases(&file).into_iter().map(Ok));
-            }
-            Ok(Some(file)) => {
+            Ok(Some(file)) if !file.suite.is_run() => {
                 *left_out.entry(format!("{:?}", file.suite)).or_default() +=
                     suites::cases(&file).len();
             }
+            Ok(Some(file)) => match (file.suite, sides) {
+                // The cases of both drivers stand side by side, because the harness starts them in
+                // this order, and each waits for the one before it on the same driver's servers.
+                (Suite::Unified(_), [first, second]) => {
+                    let pairs = suites::cases(&file).into_iter().zip(suites::cases(&file));
+                    for (one, other) in pairs {
+                        trials.push(trial(one, skips, first));
+                        trials.push(trial(other, skips, second));
+                    }
+                }
+                (_, [side, _]) => trials.extend(
+                    suites::cases(&file)
+                        .into_iter()
+                        .map(|case| trial(case, skips, side)),
+                ),
+            },
             Ok(None) => {}
-            Err(error) => found.push(Err(error)),
+            Err(error) => trials.push(unreadable(error)),
         }
     }
     for (suite, count) in left_out {
         eprintln!("not part of this release: {count} cases of suite {suite}");
     }
-    found
+    trials
 }
 
-fn trial(case: Result<Case, String>, skips: &Arc<Skips>, context: &Arc<Context>) -> Trial {
-    let case = match case {
-        Ok(case) => case,
-        Err(error) => {
-            return Trial::test(format!("unreadable: {error}"), move || Err(error.into()));
-        }
+fn trial(case: Case, skips: &Arc<Skips>, side: &Arc<Side>) -> Trial {
+    let name = match case.suite() {
+        Suite::Unified(_) => format!("{}: {}", side.context.flavor.name(), case.name()),
+        _ => case.name(),
     };
-    let name = case.name();
-    let reason = skips.reason(&name).map(str::to_owned);
-    let context = Arc::clone(context);
+    let reason = skips.reason(&case.name()).map(str::to_owned);
+    let side = Arc::clone(side);
     Trial::ignorable_test(name, move || match reason {
-        None => completion(case.run(&context)),
-        Some(reason) if case.suite().is_pure() => match case.run(&context) {
+        None => completion(side.run(case)),
+        Some(reason) => match side.run(case) {
             Outcome::Passed => Err("stands in skips.txt and passes: remove the line".into()),
             _ => Ok(Completion::ignored_with(reason)),
         },
-        Some(reason) => Ok(Completion::ignored_with(reason)),
     })
 }
 
@@ -120,4 +187,23 @@ fn completion(outcome: Outcome) -> Result<Completion, Failed> {
         Outcome::Failed(why) => Err(why.into()),
         Outcome::Skipped(why) => Ok(Completion::ignored_with(why)),
     }
+}
+
+/// Compares what the two drivers did; the comparison is a test of its own in the output.
+fn differ(arguments: &Arguments, sides: &[Arc<Side>; 2]) -> bool {
+    let sides = sides.clone();
+    let trial = Trial::test("ledgers::both_flavors_did_the_same", move || {
+        let [one, other] = sides.map(|side| {
+            let empty = Ledger::new(String::new());
+            let mut ledger = side.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *ledger, empty)
+        });
+        let differences = one.differences(&other, FLAVORS);
+        if differences.is_empty() {
+            Ok(())
+        } else {
+            Err(differences.join("\n").into())
+        }
+    });
+    libtest_mimic::run(arguments, vec![trial]).has_failed()
 }

@@ -44,11 +44,7 @@ pub fn run(flavor: Flavor, cases: &[BehaviourCase], ledgers: &Path) -> ExitCode 
     });
     let conclusion = libtest_mimic::run(&arguments, trials(cases, &shared));
     shared.deployments.stop_all();
-    let is_whole = !cases.is_empty()
-        && arguments.filter.is_none()
-        && arguments.skip.is_empty()
-        && !arguments.ignored
-        && !arguments.list;
+    let is_whole = !cases.is_empty() && ledger::is_whole(&arguments);
     let differs = is_whole && differs_from_other(&arguments, &shared, ledgers);
     if conclusion.has_failed() || differs {
         ExitCode::from(101)

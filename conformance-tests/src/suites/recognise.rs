@@ -56,6 +56,9 @@ pub(crate) fn is_companion(json: &Value) -> bool {
 
 /// The suite that a file belongs to, if any.
 pub(crate) fn recognise(path: &Path, json: &Value) -> Option<Suite> {
+    if json.get("schemaVersion").is_some() {
+        return Some(Suite::Unified(specification(path)));
+    }
     by_shape(json)
         .or_else(|| by_path(path))
         .or_else(|| json["tests"].as_array().and_then(|tests| uri_suite(tests)))
@@ -63,9 +66,7 @@ pub(crate) fn recognise(path: &Path, json: &Value) -> Option<Suite> {
 
 fn by_shape(json: &Value) -> Option<Suite> {
     let has = |key: &str| json.get(key).is_some();
-    if has("schemaVersion") {
-        Some(Suite::Unified)
-    } else if has("bson_type") {
+    if has("bson_type") {
         Some(Suite::BsonCorpus)
     } else if has("phases") {
         Some(Suite::Sdam)
@@ -104,10 +105,22 @@ fn by_path(path: &Path) -> Option<Suite> {
     } else if has("auth") && has("legacy") {
         Some(Suite::AuthUri)
     } else if has("unified") || has("unified-test-format") {
-        Some(Suite::Unified)
+        Some(Suite::Unified(specification(path)))
     } else {
         None
     }
+}
+
+/// The specification that a path names; the format's own where it names none.
+fn specification(path: &Path) -> &'static str {
+    let mut parts = path.components().rev();
+    parts
+        .find_map(|part| {
+            SPECIFICATIONS
+                .into_iter()
+                .find(|name| part == Component::Normal(name.as_ref()))
+        })
+        .unwrap_or("unified-test-format")
 }
 
 /// The suite of a list of URI cases: the members that any of them has tell it.
@@ -159,7 +172,7 @@ mod tests {
             (json!({ "style": "unit", "operations": [] }), Suite::Cmap),
             (
                 json!({ "schemaVersion": "1.0", "tests": [] }),
-                Suite::Unified,
+                Suite::Unified("unified-test-format"),
             ),
         ] {
             assert_eq!(suite("/tmp/held/x.json", &json), Some(expected), "{json}");
@@ -169,6 +182,11 @@ mod tests {
 
     #[test]
     fn the_path_decides_between_suites_of_one_shape() {
+        let unified = json!({ "schemaVersion": "1.0", "tests": [] });
+        assert_eq!(
+            suite("s/crud/tests/unified/x.json", &unified),
+            Some(Suite::Unified("crud"))
+        );
         let json = json!({ "tests": [{ "uri": "mongodb://a", "options": {} }] });
         for (path, expected) in [
             ("s/uri-options/tests/x.json", Suite::UriOptions),

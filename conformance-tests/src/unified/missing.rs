@@ -1,8 +1,149 @@
-//! What cases need that the drivers don't have, told before a case is run.
+//! What cases need that the drivers don't have, told by reading a case before it is run.
+
+use bson::{Bson, Document};
+
+use super::file::{self, EntityDescription, Operation, Test, TestFile};
 
 /// Why cases with sessions of their own fail.
 pub const SESSIONS: &str = "the driver has no explicit sessions yet";
+/// Why cases with change streams fail.
+pub const CHANGE_STREAMS: &str = "the driver has no change streams yet";
 /// Why cases with client-side timeouts fail.
 pub const TIMEOUTS: &str = "the driver has no timeoutMS yet";
 /// Why cases with client-side encryption fail.
 pub const ENCRYPTION: &str = "the driver has no client-side encryption yet";
+/// Why cases that look at tracing spans fail.
+pub const TRACING: &str = "the runner does not look at tracing spans (expectTracingMessages) yet";
+
+/// What a case needs and cannot have yet; `None` when it can be run.
+pub fn missing(file: &TestFile, test: &Test) -> Option<&'static str> {
+    let of_test = (!test.expect_tracing_messages.is_empty()).then_some(TRACING);
+    of_test
+        .or_else(|| file.create_entities.iter().find_map(of_entity))
+        .or_else(|| test.operations.iter().find_map(of_operation))
+}
+
+/// Why an operation cannot be performed at all, and never will be: a case with it may be skipped,
+/// by the format's rules, when a driver leaves the operation out on purpose.
+pub fn left_out(test: &Test) -> Option<&'static str> {
+    let map_reduce = |operation: &Operation| operation.name == "mapReduce";
+    test.operations
+        .iter()
+        .any(map_reduce)
+        .then_some("the driver leaves out mapReduce, which the server has deprecated since 5.0")
+}
+
+fn of_entity(entity: &EntityDescription) -> Option<&'static str> {
+    match entity {
+        EntityDescription::Session(_) => Some(SESSIONS),
+        EntityDescription::ClientEncryption(_) => Some(ENCRYPTION),
+        EntityDescription::Client(client) if client.auto_encrypt_opts.is_some() => Some(ENCRYPTION),
+        EntityDescription::Client(client) => has_timeout(&client.uri_options),
+        EntityDescription::Database(database) => {
+            let options = database.database_options.as_ref()?;
+            options.timeout_ms.map(|_| TIMEOUTS)
+        }
+        EntityDescription::Collection(collection) => {
+            let options = collection.collection_options.as_ref()?;
+            options.timeout_ms.map(|_| TIMEOUTS)
+        }
+        EntityDescription::Bucket(bucket) => has_timeout(&bucket.bucket_options),
+        EntityDescription::Thread(_) => None,
+    }
+}
+
+fn of_operation(operation: &Operation) -> Option<&'static str> {
+    let arguments = &operation.arguments;
+    if arguments.contains_key("session") {
+        return Some(SESSIONS);
+    }
+    match operation.name.as_str() {
+        "createChangeStream" => Some(CHANGE_STREAMS),
+        "createEntities" => nested(arguments, "entities", |entity| of_entity(&entity)),
+        "runOnThread" => {
+            let operation = arguments.get("operation")?.clone();
+            of_operation(&file::from_bson(operation).ok()?)
+        }
+        "loop" => nested(arguments, "operations", |operation| {
+            of_operation(&operation)
+        }),
+        // There it is the runner's own.
+        "waitForPrimaryChange" => None,
+        _ => has_timeout(arguments),
+    }
+}
+
+fn nested<T: serde::de::DeserializeOwned>(
+    arguments: &Document,
+    name: &str,
+    missing: impl Fn(T) -> Option<&'static str>,
+) -> Option<&'static str> {
+    let Some(Bson::Array(values)) = arguments.get(name) else {
+        return None;
+    };
+    values
+        .iter()
+        .filter_map(|value| file::from_bson(value.clone()).ok())
+        .find_map(missing)
+}
+
+fn has_timeout(options: &Document) -> Option<&'static str> {
+    let is_timeout = |name: &String| {
+        name.eq_ignore_ascii_case("timeoutMS") || name.eq_ignore_ascii_case("timeoutMode")
+    };
+    options.keys().any(is_timeout).then_some(TIMEOUTS)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn missing_in(
+        entities: serde_json::Value,
+        operation: serde_json::Value,
+    ) -> Option<&'static str> {
+        let json = json!({
+            "description": "d",
+            "schemaVersion": "1.9",
+            "createEntities": entities,
+            "tests": [{ "description": "t", "operations": [operation] }],
+        });
+        let file = TestFile::parse(&json).unwrap();
+        missing(&file, &file.tests[0])
+    }
+
+    #[test]
+    fn what_a_case_needs_is_found_wherever_it_stands() {
+        let client = json!([{ "client": { "id": "client0" } }]);
+        let find = |arguments| json!({ "name": "find", "object": "c", "arguments": arguments });
+        assert_eq!(
+            missing_in(client.clone(), find(json!({ "filter": {} }))),
+            None
+        );
+        let of_thread = json!({
+            "name": "runOnThread",
+            "object": "testRunner",
+            "arguments": { "thread": "t", "operation": find(json!({ "timeoutMS": 1 })) },
+        });
+        let of_entities = json!({
+            "name": "createEntities",
+            "object": "testRunner",
+            "arguments": { "entities": [{ "session": { "id": "s", "client": "client0" } }] },
+        });
+        for (operation, expected) in [
+            (find(json!({ "session": "session0" })), SESSIONS),
+            (of_thread, TIMEOUTS),
+            (of_entities, SESSIONS),
+            (
+                json!({ "name": "createChangeStream", "object": "c" }),
+                CHANGE_STREAMS,
+            ),
+        ] {
+            assert_eq!(missing_in(client.clone(), operation), Some(expected));
+        }
+        let hasty = json!([{ "client": { "id": "client0", "uriOptions": { "timeoutMS": 1 } } }]);
+        assert_eq!(missing_in(hasty, find(json!({}))), Some(TIMEOUTS));
+    }
+}

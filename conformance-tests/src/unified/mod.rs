@@ -15,8 +15,9 @@ pub mod logs;
 pub mod matching;
 pub mod missing;
 mod non_blocking;
+mod proof;
 pub mod recorder;
 pub mod requirements;
 pub mod results;
 
-pub use cases::cases;
+pub use cases::{cases, possible_cases};

@@ -23,13 +23,13 @@ pub(crate) fn run(deployments: &Deployments, file: &Arc<TestFile>, index: usize)
     let Some(test) = file.tests.get(index) else {
         return Outcome::Failed(format!("the file has no test number {index}")).into();
     };
-    if let Some(reason) = &test.skip_reason {
-        return Outcome::Skipped(reason.clone()).into();
-    }
     let environment = match environment(deployments, file, test) {
         Ok(environment) => environment,
         Err(outcome) => return outcome.into(),
     };
+    // One case at a time: names of collections and fail points are the same in many files.
+    let running = Arc::clone(environment.running());
+    let _turn = running.turn();
     let case = Arc::new(CaseState::new(environment));
     let outcome = run_in_time(&case, file, index);
     let observations = observations(&case);
@@ -135,7 +135,7 @@ fn clean_up(
         cleaned = cleaned.and(ended.map_err(|error| format!("killAllSessions: {error}")));
     }
     if cleaned.is_err() {
-        deployments.discard(environment.kind());
+        deployments.discard(environment.running().kind());
     }
     match (outcome, cleaned) {
         (Err(why), Err(left)) => Err(format!("{why}; after it, {left}")),

@@ -62,8 +62,14 @@ fn make(case: &Arc<CaseState>, description: &EntityDescription) -> Result<Entity
             )))
         }
         EntityDescription::Thread(_) => Ok(Entity::Thread(Arc::new(Thread::start(case)))),
-        EntityDescription::Session(_) => Err(missing::SESSIONS.to_owned()),
-        EntityDescription::Bucket(_) => Err("GridFS is not wired yet".to_owned()),
+        EntityDescription::Session(described) => {
+            entities.client(&described.client)?.client()?;
+            Err(missing::SESSIONS.to_owned())
+        }
+        EntityDescription::Bucket(described) => {
+            entities.database(&described.database)?;
+            Err("GridFS is not wired yet".to_owned())
+        }
         EntityDescription::ClientEncryption(_) => Err(missing::ENCRYPTION.to_owned()),
     }
 }

@@ -11,7 +11,7 @@ use super::flavor::driver::options::{
 };
 use super::flavor::driver::{Client, Database};
 use super::flavor::go;
-use crate::deployments::{DeploymentKind, Running};
+use crate::deployments::Running;
 use crate::unified::file::{TopologyName, Version};
 use crate::unified::requirements::DeploymentFacts;
 
@@ -63,8 +63,8 @@ impl Environment {
         self.running.uri()
     }
 
-    pub(super) fn kind(&self) -> DeploymentKind {
-        self.running.kind()
+    pub(super) fn running(&self) -> &Arc<Running> {
+        &self.running
     }
 
     pub(super) fn facts(&self) -> &DeploymentFacts {
