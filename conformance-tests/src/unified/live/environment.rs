@@ -123,16 +123,11 @@ fn facts(admin: &Database, auth: bool) -> Result<DeploymentFacts> {
 
 /// The version in a `buildInfo` reply. Only the first three numbers of the array count.
 fn version(build: &Document) -> Version {
-    let numbers: Vec<String> = build
+    let mut numbers = build
         .get_array("versionArray")
         .into_iter()
         .flatten()
-        .take(3)
         .filter_map(Bson::as_i32)
-        .map(|number| number.to_string())
-        .collect();
-    numbers
-        .join(".")
-        .parse()
-        .unwrap_or_else(|_| Version::from([0, 0]))
+        .filter_map(|number| u32::try_from(number).ok());
+    Version::from(std::array::from_fn(|_| numbers.next().unwrap_or(0)))
 }
