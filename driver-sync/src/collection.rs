@@ -5,14 +5,16 @@ use std::borrow::Borrow;
 use motorcade::{
     Namespace,
     action::{
-        Aggregate, Count, CountDocuments, CreateIndex, Delete, Distinct, DropCollection, DropIndex,
-        EstimatedDocumentCount, Find, FindOne, FindOneAndDelete, FindOneAndReplace,
-        FindOneAndUpdate, InsertMany, InsertOne, ListIndexes, ListNames, Multiple,
-        RenameCollection, ReplaceOne, Update,
+        Aggregate, Count, CountDocuments, CreateIndex, CreateSearchIndex, Delete, Distinct,
+        DropCollection, DropIndex, DropSearchIndex, EstimatedDocumentCount, Find, FindOne,
+        FindOneAndDelete, FindOneAndReplace, FindOneAndUpdate, InsertMany, InsertOne, ListIndexes,
+        ListNames, ListSearchIndexes, Multiple, RenameCollection, ReplaceOne, Single, Update,
+        UpdateSearchIndex,
     },
     bson::Document,
     options::{
-        IndexModel, ReadConcern, RenameTarget, SelectionCriteria, UpdateModifications, WriteConcern,
+        IndexModel, ReadConcern, RenameTarget, SearchIndexModel, SelectionCriteria,
+        UpdateModifications, WriteConcern,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -165,6 +167,38 @@ impl<T: Send + Sync> Collection<T> {
     /// Like [`motorcade::Collection::list_index_names`].
     pub fn list_index_names(&self) -> ListIndexes<'_, ListNames> {
         self.inner.list_index_names()
+    }
+
+    /// Like [`motorcade::Collection::create_search_index`].
+    pub fn create_search_index(&self, model: SearchIndexModel) -> CreateSearchIndex<'_, Single> {
+        self.inner.create_search_index(model)
+    }
+
+    /// Like [`motorcade::Collection::create_search_indexes`].
+    pub fn create_search_indexes(
+        &self,
+        models: impl IntoIterator<Item = SearchIndexModel>,
+    ) -> CreateSearchIndex<'_, Multiple> {
+        self.inner.create_search_indexes(models)
+    }
+
+    /// Like [`motorcade::Collection::update_search_index`].
+    pub fn update_search_index(
+        &self,
+        name: impl Into<String>,
+        definition: Document,
+    ) -> UpdateSearchIndex<'_> {
+        self.inner.update_search_index(name, definition)
+    }
+
+    /// Like [`motorcade::Collection::drop_search_index`].
+    pub fn drop_search_index(&self, name: impl Into<String>) -> DropSearchIndex<'_> {
+        self.inner.drop_search_index(name)
+    }
+
+    /// Like [`motorcade::Collection::list_search_indexes`].
+    pub fn list_search_indexes(&self) -> ListSearchIndexes<'_> {
+        self.inner.list_search_indexes()
     }
 
     /// Like [`motorcade::Collection::rename`].

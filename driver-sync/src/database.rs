@@ -3,7 +3,7 @@
 use motorcade::{
     action::{
         Aggregate, CreateCollection, DropDatabase, ListCollections, ListNames, ModifyCollection,
-        RunCommand,
+        RunCommand, RunCursorCommand,
     },
     bson::{Document, RawDocumentBuf},
     options::{CollectionOptions, ReadConcern, SelectionCriteria, WriteConcern},
@@ -69,6 +69,16 @@ impl Database {
     /// Like [`motorcade::Database::run_raw_command`].
     pub fn run_raw_command(&self, command: RawDocumentBuf) -> RunCommand<'_> {
         self.inner.run_raw_command(command)
+    }
+
+    /// Like [`motorcade::Database::run_cursor_command`].
+    pub fn run_cursor_command(&self, command: Document) -> RunCursorCommand<'_> {
+        self.inner.run_cursor_command(command)
+    }
+
+    /// Like [`motorcade::Database::run_raw_cursor_command`].
+    pub fn run_raw_cursor_command(&self, command: RawDocumentBuf) -> RunCursorCommand<'_> {
+        self.inner.run_raw_cursor_command(command)
     }
 
     /// Like [`motorcade::Database::create_collection`].

@@ -48,7 +48,7 @@ pub use collection::Collection;
 pub use cursor::Cursor;
 pub use database::Database;
 pub use motorcade::{
-    IndexModel, Namespace, ServerInfo, ServerType, TopologyDescription, TopologyType, action, bson,
-    error, event, options, results,
+    IndexModel, Namespace, SearchIndexModel, SearchIndexType, ServerInfo, ServerType,
+    TopologyDescription, TopologyType, action, bson, error, event, options, results,
 };
 pub use run::Run;

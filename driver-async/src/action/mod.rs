@@ -17,6 +17,7 @@ mod insert;
 mod modify_collection;
 mod parse_connection_string;
 mod run_command;
+mod search_indexes;
 mod shutdown;
 mod update;
 
@@ -33,7 +34,10 @@ pub use indexes::{CreateIndex, DropIndex, ListIndexes};
 pub use insert::{InsertMany, InsertOne};
 pub use modify_collection::{ModifyCollection, RenameCollection};
 pub use parse_connection_string::ParseConnectionString;
-pub use run_command::RunCommand;
+pub use run_command::{RunCommand, RunCursorCommand};
+pub use search_indexes::{
+    CreateSearchIndex, DropSearchIndex, ListSearchIndexes, UpdateSearchIndex,
+};
 pub use shutdown::Shutdown;
 pub use update::{ReplaceOne, Update};
 

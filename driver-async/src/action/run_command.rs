@@ -1,13 +1,16 @@
-//! Running any command.
+//! Running commands that the caller writes.
 
-use bson::{Document, RawDocumentBuf};
+use std::time::Duration;
+
+use bson::{Bson, Document, RawDocumentBuf};
 
 use super::{action, option_setters};
 use crate::{
+    cursor::Cursor,
     database::Database,
     error::{Error, Result},
     exec, operation,
-    options::{RunCommandOptions, SelectionCriteria},
+    options::{RunCommandOptions, RunCursorCommandOptions, SelectionCriteria},
 };
 
 /// Runs a command; see [`Database::run_command`].
@@ -19,6 +22,15 @@ pub struct RunCommand<'a> {
     options: RunCommandOptions,
 }
 
+/// Runs a command that gives a cursor; see [`Database::run_cursor_command`].
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct RunCursorCommand<'a> {
+    database: &'a Database,
+    command: Result<RawDocumentBuf>,
+    options: RunCursorCommandOptions,
+}
+
 impl Database {
     /// Runs a command and gives the server's reply.
     ///
@@ -26,11 +38,13 @@ impl Database {
     /// apply, and it is not tried again. It goes to the primary unless
     /// [`RunCommand::selection_criteria`] is set. Follows the run command specification.
     ///
-    /// A [declared server API](crate::options::ClientOptions::server_api) applies here too. What a
-    /// command does that declares one itself is then undefined.
+    /// The driver adds what every command has: `$db`, `lsid`, `$clusterTime`, `$readPreference` and a
+    /// [declared server API](crate::options::ClientOptions::server_api). What a command does that
+    /// has one of these fields already is undefined.
     ///
     /// # Errors
-    /// A command error when the reply's `ok` is not 1, those of selection and network.
+    /// An invalid-argument error for an empty command, a command error when the reply's `ok` is
+    /// not 1, those of selection and network.
     ///
     /// ```no_run
     /// # use motorcade::{Client, bson::doc};
@@ -40,10 +54,9 @@ impl Database {
     /// # }
     /// ```
     pub fn run_command(&self, command: Document) -> RunCommand<'_> {
-        let command = RawDocumentBuf::try_from(&command).map_err(Error::from);
         RunCommand {
             database: self,
-            command,
+            command: raw(&command),
             options: RunCommandOptions::default(),
         }
     }
@@ -60,6 +73,50 @@ impl Database {
             options,
         }
     }
+
+    /// Runs a command that gives a cursor, and gives the cursor.
+    ///
+    /// The command goes out as with [`Database::run_command`]. Further batches are asked for as
+    /// the options say, of the same server. Whoever asks for a tailable cursor writes that into
+    /// the command. Follows the run command specification.
+    ///
+    /// # Errors
+    /// As [`Database::run_command`], and an invalid-response error when the reply has no cursor.
+    ///
+    /// ```no_run
+    /// # use motorcade::{Database, bson::doc};
+    /// # async fn example(database: Database) -> motorcade::error::Result<()> {
+    /// let command = doc! { "find": "people", "batchSize": 10 };
+    /// let mut people = database.run_cursor_command(command).batch_size(1_000).await?;
+    /// while people.advance().await? {
+    ///     println!("{:?}", people.current().get_str("name")?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn run_cursor_command(&self, command: Document) -> RunCursorCommand<'_> {
+        RunCursorCommand {
+            database: self,
+            command: raw(&command),
+            options: RunCursorCommandOptions::default(),
+        }
+    }
+
+    /// Like [`Database::run_cursor_command`], for a command that is BSON already.
+    ///
+    /// # Errors
+    /// As [`Database::run_cursor_command`].
+    pub fn run_raw_cursor_command(&self, command: RawDocumentBuf) -> RunCursorCommand<'_> {
+        RunCursorCommand {
+            database: self,
+            command: Ok(command),
+            options: RunCursorCommandOptions::default(),
+        }
+    }
+}
+
+fn raw(command: &Document) -> Result<RawDocumentBuf> {
+    RawDocumentBuf::try_from(command).map_err(Error::from)
 }
 
 impl RunCommand<'_> {
@@ -68,8 +125,24 @@ impl RunCommand<'_> {
     } }
 }
 
+impl RunCursorCommand<'_> {
+    option_setters! { RunCursorCommandOptions {
+        selection_criteria: SelectionCriteria,
+        batch_size: u32,
+        max_time: Duration,
+    } into { comment: Bson, } }
+}
+
 action! { impl['a] RunCommand<'a> => Result<Document>, |self| {
     let Self { database, command, options } = self;
     let mut operation = operation::RunCommand::new(database.name(), command?, options)?;
     exec::execute(database.client().executor(), &mut operation).await
+} }
+
+action! { impl['a] RunCursorCommand<'a> => Result<Cursor<Document>>, |self| {
+    let Self { database, command, options } = self;
+    let executor = database.client().executor();
+    let mut operation = operation::RunCursorCommand::new(database.name(), command?, options)?;
+    let (state, origin) = exec::execute_cursor(executor, &mut operation).await?;
+    Ok(Cursor::new(executor.clone(), state, origin))
 } }

@@ -25,6 +25,8 @@ mod list_indexes;
 mod modify_collection;
 mod rename_collection;
 mod run_command;
+mod run_cursor_command;
+mod search_indexes;
 mod update;
 mod write_reply;
 
@@ -49,6 +51,10 @@ pub(crate) use list_indexes::ListIndexes;
 pub(crate) use modify_collection::ModifyCollection;
 pub(crate) use rename_collection::RenameCollection;
 pub(crate) use run_command::RunCommand;
+pub(crate) use run_cursor_command::RunCursorCommand;
+pub(crate) use search_indexes::{
+    CreateSearchIndexes, DropSearchIndex, UpdateSearchIndex, list_search_indexes,
+};
 pub(crate) use update::{Modification, Update};
 
 use crate::{

@@ -1,5 +1,7 @@
 //! The options of a database handle and of its commands.
 
+use std::time::Duration;
+
 use bson::{Bson, Document};
 use serde::Deserialize;
 use typed_builder::TypedBuilder;
@@ -33,6 +35,36 @@ pub struct RunCommandOptions {
     /// are not inherited, as the run command specification wants.
     #[serde(alias = "readPreference")]
     pub selection_criteria: Option<SelectionCriteria>,
+}
+
+/// Options of [`Database::run_cursor_command`](crate::Database::run_cursor_command).
+///
+/// All but the selection criteria are for further batches only: what the first one is like is
+/// said in the command itself.
+#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[builder(field_defaults(default, setter(into)))]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct RunCursorCommandOptions {
+    /// Which servers may run the command; the primary unless given. The database's own criteria
+    /// are not inherited, as the run command specification wants.
+    #[serde(alias = "readPreference")]
+    pub selection_criteria: Option<SelectionCriteria>,
+    /// How many documents each further batch has; the server's own choice when absent or 0.
+    pub batch_size: Option<u32>,
+    /// How long the server may take for each further batch; whole milliseconds, 0 for no limit.
+    /// For a cursor that awaits data it is how long the server waits for some; for others, servers
+    /// may refuse it.
+    #[serde(
+        rename = "maxTimeMS",
+        alias = "maxtime",
+        alias = "maxTime",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub max_time: Option<Duration>,
+    /// Goes with each request for a further batch into the server's logs and profile. Servers
+    /// before 4.4 are not told.
+    pub comment: Option<Bson>,
 }
 
 /// Options of [`Database::drop`](crate::Database::drop).

@@ -23,6 +23,7 @@ mod number;
 mod read_concern;
 mod read_preference;
 mod rename_collection;
+mod search_index;
 pub(crate) mod serde_shapes;
 mod server_api;
 mod socks5;
@@ -46,7 +47,7 @@ pub use create_collection::{
 pub use credential::{AuthMechanism, Credential};
 pub use database::{
     DatabaseOptions, DropCollectionOptions, DropDatabaseOptions, ListCollectionsOptions,
-    ListDatabasesOptions, RunCommandOptions,
+    ListDatabasesOptions, RunCommandOptions, RunCursorCommandOptions,
 };
 pub use delete::DeleteOptions;
 pub use distinct::DistinctOptions;
@@ -70,6 +71,10 @@ pub use read_preference::{
     HedgedReadOptions, Predicate, ReadPreference, ReadPreferenceOptions, SelectionCriteria, TagSet,
 };
 pub use rename_collection::{RenameCollectionOptions, RenameTarget};
+pub use search_index::{
+    CreateSearchIndexOptions, DropSearchIndexOptions, ListSearchIndexOptions, SearchIndexModel,
+    SearchIndexType, UpdateSearchIndexOptions,
+};
 pub use server_api::{ServerApi, ServerApiVersion};
 pub use socks5::Socks5Proxy;
 pub use tls::{Tls, TlsOptions};

@@ -1,0 +1,127 @@
+//! Commands that the caller writes and that give a cursor.
+
+use bson::RawDocumentBuf;
+
+use super::{Operation, RunCommand, Selection, Target};
+use crate::{
+    error::{Error, Result},
+    options::{RunCommandOptions, RunCursorCommandOptions},
+    proto::{
+        cursor::{CursorReply, CursorSettings, CursorState},
+        wire::{DocumentWriter, Reply},
+    },
+};
+
+/// Runs a command that the caller wrote, and goes on with the cursor that it gives.
+#[derive(Debug)]
+pub(crate) struct RunCursorCommand<'a> {
+    command: RunCommand<'a>,
+    settings: CursorSettings,
+}
+
+impl<'a> RunCursorCommand<'a> {
+    /// # Errors
+    /// An invalid-argument error when the command is empty.
+    pub(crate) fn new(
+        database: &'a str,
+        command: RawDocumentBuf,
+        options: RunCursorCommandOptions,
+    ) -> Result<Self> {
+        let settings = CursorSettings {
+            batch_size: options.batch_size,
+            max_await_time: options.max_time,
+            comment: options.comment,
+            ..CursorSettings::default()
+        };
+        let options = RunCommandOptions {
+            selection_criteria: options.selection_criteria,
+        };
+        Ok(Self {
+            command: RunCommand::new(database, command, options)?,
+            settings,
+        })
+    }
+}
+
+impl Operation for RunCursorCommand<'_> {
+    type Output = CursorState;
+
+    fn name(&self) -> &str {
+        self.command.name()
+    }
+
+    fn database(&self) -> &str {
+        self.command.database()
+    }
+
+    fn selection(&self) -> Selection<'_> {
+        self.command.selection()
+    }
+
+    fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()> {
+        self.command.write(command, target)
+    }
+
+    fn reply(&mut self, reply: &Reply, _target: &Target<'_>) -> Result<CursorState> {
+        if matches!(reply.document().get("cursor"), Ok(None)) {
+            return Err(Error::invalid_response(format!(
+                "{} gave no cursor; for commands that give none there is run_command",
+                self.name()
+            )));
+        }
+        let cursor = CursorReply::parse(&reply.document_bytes())?;
+        Ok(CursorState::new(cursor, self.settings.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bson::{doc, rawdoc};
+
+    use super::*;
+    use crate::{
+        operation::{
+            GetMore, Retryability,
+            tests::{ADDRESS, replied, written},
+        },
+        options::{ReadPreference, SelectionCriteria},
+    };
+
+    #[test]
+    fn the_options_are_those_of_further_batches_alone() {
+        let command = rawdoc! { "find": "c", "batchSize": 1, "maxTimeMS": 200, "comment": "first" };
+        let options = RunCursorCommandOptions::builder()
+            .batch_size(7)
+            .max_time(Duration::from_millis(300))
+            .comment(bson::Bson::from("more"))
+            .selection_criteria(SelectionCriteria::from(ReadPreference::secondary(None)))
+            .build();
+        let mut operation = RunCursorCommand::new("d", command, options).unwrap();
+        let wanted = doc! { "find": "c", "batchSize": 1, "maxTimeMS": 200, "comment": "first" };
+        assert_eq!(written(&mut operation), wanted);
+        assert_eq!(operation.retryability(), Retryability::None);
+        assert!(matches!(operation.selection(), Selection::Criteria(_)));
+        let reply = doc! { "cursor": { "id": 5_i64, "ns": "d.c", "firstBatch": [] }, "ok": 1 };
+        let cursor = replied(&mut operation, &reply).unwrap();
+        let wanted = doc! {
+            "getMore": 5_i64, "collection": "c", "batchSize": 7, "maxTimeMS": 300,
+            "comment": "more",
+        };
+        assert_eq!(
+            written(&mut GetMore::new(&cursor, &ADDRESS).unwrap()),
+            wanted
+        );
+    }
+
+    #[test]
+    fn a_reply_without_a_cursor_is_refused() {
+        let new = |command| RunCursorCommand::new("d", command, Default::default());
+        let mut operation = new(rawdoc! { "ping": 1 }).unwrap();
+        let error = replied(&mut operation, &doc! { "ok": 1 }).unwrap_err();
+        assert!(error.to_string().contains("ping gave no cursor"), "{error}");
+        assert!(replied(&mut operation, &doc! { "cursor": 1, "ok": 1 }).is_err());
+        assert!(new(rawdoc! {}).is_err());
+    }
+}
