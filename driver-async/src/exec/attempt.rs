@@ -127,7 +127,8 @@ impl<'a, O: Operation> Call<'a, O> {
         facts: &ServerFacts,
     ) -> Result<O::Output> {
         let target = target(facts, server.address());
-        let request_id = self.prepare(connection, &target, facts)?;
+        let request_id = self.prepare(connection, &target, facts);
+        let request_id = request_id.map_err(|error| error.with_command(self.operation.name()))?;
         let deadline =
             Deadline::after_optional(self.executor.settings().socket_timeout, Cause::Socket);
         let monitored = Monitored::start(self, connection, request_id);
@@ -196,6 +197,7 @@ impl<'a, O: Operation> Call<'a, O> {
             let mut body = message.body();
             operation.write(&mut body, target)?;
             decorate(executor, operation, &mut body, &parts)?;
+            target.check_command_size(body.written() + 1)?;
             body.end()?;
             message.sequences(&operation.sequences())
         })

@@ -124,6 +124,9 @@ struct Done<T> {
 
 async fn run<O: Operation>(call: &mut Call<'_, O>) -> Result<Done<O::Output>> {
     let _in_progress = call.executor.begin_operation()?;
+    if let Some(concern) = call.operation.write_concern() {
+        concern.validate()?;
+    }
     let limit = call.executor.settings().server_selection_timeout;
     let deadline = Deadline::after(limit, Cause::ServerSelection);
     run_until(call, &deadline).await

@@ -203,6 +203,24 @@ pub(crate) struct Target<'a> {
     pub(crate) max_write_batch_size: usize,
 }
 
+impl Target<'_> {
+    /// Refuses a command, without the documents that follow it, which the server would not even
+    /// parse: it would close the connection.
+    ///
+    /// # Errors
+    /// An invalid-argument error that tells both sizes.
+    pub(crate) fn check_command_size(&self, size: usize) -> Result<()> {
+        let most = self.max_bson_object_size.saturating_add(COMMAND_MARGIN);
+        if size > most {
+            return Err(Error::invalid_argument(format!(
+                "the command has {size} bytes and the server takes at most {most}; \
+                 make its documents smaller"
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// Where an operation works, and what it inherits from there.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Scope<'a> {
@@ -213,6 +231,9 @@ pub(crate) struct Scope<'a> {
     pub(crate) read_concern: Option<&'a ReadConcern>,
     pub(crate) write_concern: Option<&'a WriteConcern>,
 }
+
+/// How much larger than a document a command may be, in bytes.
+const COMMAND_MARGIN: usize = 16 * 1024;
 
 static PRIMARY: SelectionCriteria = SelectionCriteria::ReadPreference(ReadPreference::Primary);
 
@@ -263,6 +284,14 @@ mod tests {
             collection: "c",
             ..Scope::default()
         }
+    }
+
+    #[test]
+    fn a_command_may_be_a_little_larger_than_a_document() {
+        let target = target();
+        let most = target.max_bson_object_size + COMMAND_MARGIN;
+        assert!(target.check_command_size(most).is_ok());
+        assert!(target.check_command_size(most + 1).is_err());
     }
 
     /// The command as `operation` writes it for `target`.
