@@ -6,20 +6,25 @@
 //! stands in [`cases`].
 
 mod authentication;
+mod bad_input;
 mod commands;
 mod construction;
 mod cursors;
 mod discovery;
 mod encryption;
+mod explain;
+mod find_and_modify;
 mod lifecycle;
 mod monitoring;
 mod pool;
 mod pool_establishing;
+mod prose_crud;
 mod recorder;
 mod retries;
 mod servers;
 mod sessions;
 mod support;
+mod unacknowledged;
 mod writes;
 
 use conformance_tests::behaviour::BehaviourCase;
@@ -40,6 +45,11 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
         sessions::cases(),
         retries::cases(),
         writes::cases(),
+        unacknowledged::cases(),
+        find_and_modify::cases(),
+        explain::cases(),
+        bad_input::cases(),
+        prose_crud::cases(),
     ]
     .concat()
 }

@@ -7,7 +7,6 @@ use super::recorder::Event;
 use super::servers::wait_until;
 use super::support::{Held, Observed, in_parallel};
 use crate::flavor::driver::bson::{Bson, Document, doc};
-use crate::flavor::driver::options::WriteConcern;
 use crate::flavor::{collect, go, wait};
 
 conformance_tests::behaviours! {
@@ -19,7 +18,6 @@ conformance_tests::behaviours! {
     R104 a_cursors_session_returns_on_limit: Either, Shared;
     R105 a_failed_aggregate_returns_its_session: Either, Shared;
     R106 ten_thousand_and_one_sessions_end_in_two_commands: Standalone, Shared;
-    R107 an_unacknowledged_write_has_no_session: Either, Shared;
     W109 the_cluster_time_goes_back_to_the_servers: Either, Shared;
 }
 
@@ -162,22 +160,6 @@ fn ten_thousand_and_one_sessions_end_in_two_commands(deployment: &Deployment) {
         .map(|command| command.command.get_array("endSessions").map_or(0, Vec::len))
         .collect();
     assert_eq!(ended, [10_000, 1]);
-}
-
-fn an_unacknowledged_write_has_no_session(deployment: &Deployment) {
-    let subject = Observed::new(deployment, "");
-    let people = subject.people();
-    let unacknowledged = WriteConcern::nodes(0);
-    go!(people
-        .insert_one(doc! { "_id": 1 })
-        .write_concern(unacknowledged))
-    .expect("is sent");
-    let insert = subject.events.commands_named("insert").remove(0).command;
-    assert!(!insert.contains_key("lsid"), "{insert}");
-    assert!(!insert.contains_key("txnNumber"), "{insert}");
-    wait_until("the document", || {
-        go!(people.find_one(doc! { "_id": 1 })).expect("finds")
-    });
 }
 
 fn the_cluster_time_goes_back_to_the_servers(deployment: &Deployment) {
