@@ -85,6 +85,8 @@ pub(crate) struct Connection {
     mid_message: bool,
     /// What ended the use of the connection.
     failure: Option<Error>,
+    /// The reply after which the server sends another without being asked.
+    streams_after: Option<i32>,
 }
 
 impl Connection {
@@ -99,6 +101,7 @@ impl Connection {
             inbound: BytesMut::new(),
             mid_message: false,
             failure: None,
+            streams_after: None,
         }
     }
 
@@ -123,6 +126,12 @@ impl Connection {
     /// What ended the use of the connection, unless its user just gave up.
     pub(crate) fn failure(&self) -> Option<&Error> {
         self.failure.as_ref()
+    }
+
+    /// Whether the server sends another reply without being asked: then nothing may be sent, and
+    /// [`Connection::next_reply`] awaits it.
+    pub(crate) fn is_streaming(&self) -> bool {
+        self.streams_after.is_some()
     }
 
     /// Whether the peer has closed the socket while no request was under way.
@@ -187,9 +196,15 @@ impl Connection {
         });
         let outcome = outcome.await.flatten();
         let reply = outcome.map_err(|error| self.failed(error))?;
+        self.took(&reply);
+        Ok(reply)
+    }
+
+    /// Notes what a reply says about what follows it.
+    fn took(&mut self, reply: &Reply) {
+        self.streams_after = reply.more_to_come().then(|| reply.request_id());
         // Unasked-for bytes mean that the stream is out of step, so the mark stays.
         self.mid_message = reply.more_to_come() || !self.inbound.is_empty();
-        Ok(reply)
     }
 
     /// Sends the prepared command with its document sequences, to which the server will not reply.
@@ -210,19 +225,20 @@ impl Connection {
         Ok(())
     }
 
-    /// Awaits the reply that the server sends, unasked, after its message `response_to`.
+    /// Awaits the reply that the server sends without being asked, while
+    /// [`Connection::is_streaming`].
     ///
     /// # Errors
     /// As [`Connection::exchange`].
-    pub(crate) async fn next_reply(
-        &mut self,
-        response_to: i32,
-        deadline: &Deadline,
-    ) -> Result<Reply> {
+    pub(crate) async fn next_reply(&mut self, deadline: &Deadline) -> Result<Reply> {
+        let response_to = self
+            .streams_after
+            .take()
+            .ok_or_else(|| Error::internal("no reply follows the last one of its own accord"))?;
         let outcome = deadline.bound("waiting for the next reply", self.receive(response_to));
         let outcome = outcome.await.flatten();
         let reply = outcome.map_err(|error| self.failed(error))?;
-        self.mid_message = reply.more_to_come() || !self.inbound.is_empty();
+        self.took(&reply);
         Ok(reply)
     }
 

@@ -63,8 +63,6 @@ struct Monitor {
 struct Link {
     connection: Connection,
     hello_name: HelloName,
-    /// The message that the server will follow up without being asked.
-    streamed_after: Option<i32>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -190,18 +188,17 @@ impl Monitor {
             settings.connect_timeout
         };
         let deadline = Deadline::after_optional(limit, Cause::Connect);
-        let reply = match link.streamed_after.take() {
-            Some(response_to) => link.next(response_to, &deadline).await?,
-            None => {
-                let version = self.topology_version.filter(|_| awaited);
-                let limit = settings.heartbeat_frequency;
-                let until_change = version.map(|known| AwaitedChange { known, limit });
-                let hello = MonitorHello::Later {
-                    name: link.hello_name,
-                    until_change,
-                };
-                link.ask(settings, hello, &deadline).await?
-            }
+        let reply = if link.connection.is_streaming() {
+            link.connection.next_reply(&deadline).await?
+        } else {
+            let version = self.topology_version.filter(|_| awaited);
+            let limit = settings.heartbeat_frequency;
+            let until_change = version.map(|known| AwaitedChange { known, limit });
+            let hello = MonitorHello::Later {
+                name: link.hello_name,
+                until_change,
+            };
+            link.ask(settings, hello, &deadline).await?
         };
         let hello = parse(&reply)?;
         link.hello_name = link.hello_name.next(hello.hello_ok);
@@ -224,7 +221,6 @@ impl Monitor {
         let mut link = Link {
             connection,
             hello_name,
-            streamed_after: None,
         };
         let started = clock::now();
         let reply = link.ask(&settings, MonitorHello::First, &deadline).await?;
@@ -313,19 +309,9 @@ impl Link {
             settings.handshaker.write_monitor_hello(&mut body, hello)?;
             body.end()
         })?;
-        let reply = self
-            .connection
+        self.connection
             .exchange(request_id, &Sequences::NONE, deadline)
-            .await?;
-        // The id of the reply itself is what a streamed successor answers to.
-        self.streamed_after = reply.more_to_come().then(|| reply.request_id());
-        Ok(reply)
-    }
-
-    async fn next(&mut self, response_to: i32, deadline: &Deadline) -> Result<Reply> {
-        let reply = self.connection.next_reply(response_to, deadline).await?;
-        self.streamed_after = reply.more_to_come().then(|| reply.request_id());
-        Ok(reply)
+            .await
     }
 }
 
