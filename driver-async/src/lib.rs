@@ -73,6 +73,7 @@ mod operation;
 pub mod options;
 mod pool;
 mod proto;
+pub mod raw_batch_cursor;
 pub mod results;
 mod topology;
 mod uri;

@@ -14,7 +14,7 @@ const LAYERS: [&str; 6] = [
     "net conn",
     "pool topology",
     "exec",
-    "client concerns database collection session action cursor change_stream gridfs internal",
+    "client concerns database collection session action cursor raw_batch_cursor change_stream gridfs internal",
 ];
 const PURE_LAYER: usize = 1;
 const NOT_PURE: [&str; 5] = [

@@ -29,6 +29,12 @@ impl<T> Cursor<T> {
         runtime::block_on_unless_ready(self.inner.advance())?
     }
 
+    /// Like [`motorcade::Cursor::try_advance`].
+    #[track_caller]
+    pub fn try_advance(&mut self) -> Result<bool> {
+        runtime::block_on_unless_ready(self.inner.try_advance())?
+    }
+
     /// Like [`motorcade::Cursor::current`].
     pub fn current(&self) -> &RawDocument {
         self.inner.current()
@@ -37,6 +43,11 @@ impl<T> Cursor<T> {
     /// Like [`motorcade::Cursor::has_next`].
     pub fn has_next(&self) -> bool {
         self.inner.has_next()
+    }
+
+    /// Like [`motorcade::Cursor::is_exhausted`].
+    pub fn is_exhausted(&self) -> bool {
+        self.inner.is_exhausted()
     }
 
     /// Like [`motorcade::Cursor::deserialize_current`].
@@ -56,6 +67,20 @@ impl<T> Cursor<T> {
     #[track_caller]
     pub fn close(&mut self) -> Result<()> {
         runtime::block_on_unless_ready(self.inner.close())?
+    }
+}
+
+impl<T: DeserializeOwned> Cursor<T> {
+    /// Like [`motorcade::Cursor::to_vec`].
+    #[track_caller]
+    pub fn to_vec(&mut self) -> Result<Vec<T>> {
+        runtime::block_on_unless_ready(self.inner.to_vec())?
+    }
+
+    /// Like [`motorcade::Cursor::next_many`].
+    #[track_caller]
+    pub fn next_many(&mut self, at_most: usize) -> Result<Vec<T>> {
+        runtime::block_on_unless_ready(self.inner.next_many(at_most))?
     }
 }
 

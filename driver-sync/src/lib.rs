@@ -40,6 +40,7 @@ mod collection;
 mod cursor;
 mod database;
 mod lift;
+pub mod raw_batch_cursor;
 mod run;
 mod runtime;
 

@@ -10,7 +10,7 @@ use motorcade::{
     },
 };
 
-use crate::Cursor;
+use crate::{Cursor, raw_batch_cursor::RawBatchCursor};
 
 /// Turns a result into its blocking twin. Only what holds a connection has another one.
 pub trait Lift {
@@ -59,6 +59,14 @@ impl<T> Lift for Vec<T> {
 
     fn lift(self) -> Self {
         self
+    }
+}
+
+impl Lift for motorcade::raw_batch_cursor::RawBatchCursor {
+    type Blocking = RawBatchCursor;
+
+    fn lift(self) -> RawBatchCursor {
+        RawBatchCursor::new(self)
     }
 }
 

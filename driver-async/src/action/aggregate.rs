@@ -4,7 +4,7 @@ use std::{marker::PhantomData, time::Duration};
 
 use bson::{Bson, Document};
 
-use super::{action, explainable, option_setters};
+use super::{action, explainable, option_setters, raw_batches};
 use crate::{
     client::Client,
     collection::Collection,
@@ -82,6 +82,7 @@ impl<'a, T> Aggregate<'a, T> {
         selection_criteria: SelectionCriteria,
         write_concern: WriteConcern,
         let_vars: Document,
+        prefetch: bool,
         raw_data: bool,
     } into { comment: Bson, } }
 
@@ -102,6 +103,7 @@ impl<'a, T> Aggregate<'a, T> {
 }
 
 explainable! { impl['a, T] Aggregate<'a, T>, |self| self.client.executor(), Ok(self.operation()) }
+raw_batches! { impl['a, T] Aggregate<'a, T> }
 
 action! { impl['a, T: 'a] Aggregate<'a, T> => Result<Cursor<T>>, |self| {
     let executor = self.client.executor();

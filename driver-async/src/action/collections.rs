@@ -4,7 +4,7 @@ use std::{marker::PhantomData, time::Duration};
 
 use bson::{Bson, Document};
 
-use super::{ListNames, ListSpecifications, action, option_setters};
+use super::{ListNames, ListSpecifications, action, option_setters, raw_batches};
 use crate::{
     collection::{Collection, CollectionHandle},
     cursor::Cursor,
@@ -166,6 +166,8 @@ impl<M> ListCollections<'_, M> {
         ))
     }
 }
+
+raw_batches! { impl['a] ListCollections<'a, ListSpecifications> }
 
 action! { impl['a] CreateCollection<'a> => Result<()>, |self| {
     let Self { database, name, options } = self;

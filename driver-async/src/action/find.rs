@@ -5,7 +5,7 @@ use std::{marker::PhantomData, time::Duration};
 use bson::{Bson, Document};
 use serde::de::DeserializeOwned;
 
-use super::{action, explainable, option_setters};
+use super::{action, explainable, option_setters, raw_batches};
 use crate::{
     collection::{Collection, CollectionHandle},
     cursor::Cursor,
@@ -103,6 +103,7 @@ impl<'a, T> Find<'a, T> {
         sort: Document,
         collation: Collation,
         let_vars: Document,
+        prefetch: bool,
         raw_data: bool,
     } into { comment: Bson, } }
 
@@ -110,6 +111,8 @@ impl<'a, T> Find<'a, T> {
         operation::Find::new(self.collection.scope(), self.filter, self.options)
     }
 }
+
+raw_batches! { impl['a, T] Find<'a, T> }
 
 impl<'a, T> FindOne<'a, T> {
     option_setters! { FindOneOptions {

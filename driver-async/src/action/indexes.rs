@@ -4,7 +4,7 @@ use std::{marker::PhantomData, time::Duration};
 
 use bson::{Bson, Document};
 
-use super::{ListNames, ListSpecifications, Multiple, Single, action, option_setters};
+use super::{ListNames, ListSpecifications, Multiple, Single, action, option_setters, raw_batches};
 use crate::{
     collection::{Collection, CollectionHandle},
     cursor::Cursor,
@@ -200,6 +200,8 @@ impl<M> ListIndexes<'_, M> {
         Ok(Cursor::new(collection.executor().clone(), state, origin))
     }
 }
+
+raw_batches! { impl['a] ListIndexes<'a, ListSpecifications> }
 
 action! { impl['a] CreateIndex<'a, Single> => Result<CreateIndexResult>, |self| {
     let index_name = self.create().await?.pop();

@@ -16,6 +16,7 @@ mod indexes;
 mod insert;
 mod modify_collection;
 mod parse_connection_string;
+mod raw_batches;
 mod run_command;
 mod search_indexes;
 mod shutdown;
@@ -34,6 +35,7 @@ pub use indexes::{CreateIndex, DropIndex, ListIndexes};
 pub use insert::{InsertMany, InsertOne};
 pub use modify_collection::{ModifyCollection, RenameCollection};
 pub use parse_connection_string::ParseConnectionString;
+pub use raw_batches::RawBatches;
 pub use run_command::{RunCommand, RunCursorCommand};
 pub use search_indexes::{
     CreateSearchIndex, DropSearchIndex, ListSearchIndexes, UpdateSearchIndex,
@@ -152,4 +154,5 @@ macro_rules! option_setters {
 }
 
 use explain::explainable;
+use raw_batches::raw_batches;
 use {action, option_setters};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bson::{Bson, Document, RawDocumentBuf};
 
-use super::{action, option_setters};
+use super::{action, option_setters, raw_batches};
 use crate::{
     cursor::Cursor,
     database::Database,
@@ -132,6 +132,8 @@ impl RunCursorCommand<'_> {
         max_time: Duration,
     } into { comment: Bson, } }
 }
+
+raw_batches! { impl['a] RunCursorCommand<'a> }
 
 action! { impl['a] RunCommand<'a> => Result<Document>, |self| {
     let Self { database, command, options } = self;

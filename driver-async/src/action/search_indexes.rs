@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use bson::Document;
 
-use super::{Multiple, Single, action, option_setters};
+use super::{Multiple, Single, action, option_setters, raw_batches};
 use crate::{
     collection::{Collection, CollectionHandle},
     cursor::Cursor,
@@ -204,6 +204,8 @@ action! { impl['a] DropSearchIndex<'a> => Result<()>, |self| {
     let mut operation = operation::DropSearchIndex::new(collection.scope(), name);
     exec::execute(collection.executor(), &mut operation).await
 } }
+
+raw_batches! { impl['a] ListSearchIndexes<'a> }
 
 action! { impl['a] ListSearchIndexes<'a> => Result<Cursor<Document>>, |self| {
     let Self { collection, name, aggregate_options, .. } = self;

@@ -1,28 +1,27 @@
 //! A cursor: the documents that a find, an aggregation or a listing gives.
 
+mod feed;
+mod source;
+
 use std::{
     fmt,
     future::poll_fn,
     marker::PhantomData,
-    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use bson::RawDocument;
-use futures_core::{Stream, future::BoxFuture};
+use futures_core::Stream;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
-    address::ServerAddress,
     error::{Error, Result},
-    exec::{self, Executor, ImplicitSession, Origin},
-    operation::{GetMore, KillCursors},
-    proto::cursor::{CursorReply, CursorState, Step},
+    exec::{Executor, Origin},
+    proto::cursor::CursorState,
+    raw_batch_cursor::RawBatchCursor,
 };
-
-/// The codes by which a server says that it has the cursor no more.
-const CURSOR_IS_GONE: [i32; 2] = [43, 237];
+pub(crate) use feed::Feed;
 
 /// The documents that a find, an aggregation or a listing gives.
 ///
@@ -54,23 +53,14 @@ const CURSOR_IS_GONE: [i32; 2] = [43, 237];
 /// # }
 /// ```
 pub struct Cursor<T> {
-    inner: Inner,
+    feed: Feed,
     documents: PhantomData<fn() -> T>,
 }
 
 impl<T> Cursor<T> {
     pub(crate) fn new(executor: Executor, state: CursorState, origin: Origin) -> Self {
-        let mut open = Box::new(Open {
-            executor,
-            state,
-            address: origin.address,
-            session: origin.session,
-        });
-        open.give_session_back_if_closed();
         Self {
-            inner: Inner {
-                phase: Phase::Holding(open),
-            },
+            feed: Feed::new(executor, state, origin),
             documents: PhantomData,
         }
     }
@@ -83,7 +73,38 @@ impl<T> Cursor<T> {
     /// The server's, and those of the network, from asking for the next batch. The cursor is at
     /// its end then.
     pub async fn advance(&mut self) -> Result<bool> {
-        poll_fn(|context| self.inner.poll_advance(context)).await
+        poll_fn(|context| self.feed.poll_advance(context)).await
+    }
+
+    /// Steps to the next document, like [`Cursor::advance`], but asks the server for one batch at
+    /// most; false when that brought no document.
+    ///
+    /// With a tailable cursor that is how to do something else whenever there is nothing new.
+    /// [`Cursor::is_exhausted`] tells such a pause from the end.
+    ///
+    /// # Errors
+    /// As [`Cursor::advance`].
+    ///
+    /// ```no_run
+    /// # use motorcade::{Collection, bson::{Document, doc}, options::CursorType};
+    /// # async fn example(log: Collection<Document>) -> motorcade::error::Result<()> {
+    /// let mut lines = log.find(doc! {}).cursor_type(CursorType::TailableAwait).await?;
+    /// while !lines.is_exhausted() {
+    ///     if lines.try_advance().await? {
+    ///         println!("{:?}", lines.current());
+    ///     } else {
+    ///         println!("nothing new");
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn try_advance(&mut self) -> Result<bool> {
+        if self.feed.step()? {
+            return Ok(true);
+        }
+        poll_fn(|context| self.feed.poll_fetch(context)).await?;
+        self.feed.step()
     }
 
     /// The current document, in the batch that the server sent.
@@ -93,30 +114,32 @@ impl<T> Cursor<T> {
     /// returned true.
     #[track_caller]
     pub fn current(&self) -> &RawDocument {
-        let current = self.inner.current();
+        let current = self.feed.current();
         current.expect("there is a current document only after advance has returned true")
     }
 
     /// Whether a further step may lead to a document. The server knows for sure only when asked
     /// for the next batch.
     pub fn has_next(&self) -> bool {
-        match &self.inner.phase {
-            Phase::Holding(open) => open.state.has_next(),
-            Phase::Fetching { .. } => true,
-            Phase::Abandoned { .. } | Phase::Ended => false,
-        }
+        self.feed.has_next()
+    }
+
+    /// Whether no further step leads to a document: the server has closed the cursor, or it was
+    /// closed here, and everything that came was delivered.
+    pub fn is_exhausted(&self) -> bool {
+        !self.has_next()
     }
 
     /// The current document as a value, which may borrow from the batch.
     ///
     /// # Errors
-    /// A BSON error when the document is not of type `T`, and an invalid-argument error when there
-    /// is no current document.
+    /// A BSON error when the document is not of type `T`, or is not valid BSON within; the cursor
+    /// can go on to the next one. An invalid-argument error when there is no current document.
     pub fn deserialize_current<'a>(&'a self) -> Result<T>
     where
         T: Deserialize<'a>,
     {
-        let current = self.inner.current().ok_or_else(|| {
+        let current = self.feed.current().ok_or_else(|| {
             Error::invalid_argument(
                 "the cursor has no current document; call advance until it returns true",
             )
@@ -127,9 +150,14 @@ impl<T> Cursor<T> {
     /// The same cursor for documents of another type.
     pub fn with_type<D>(self) -> Cursor<D> {
         Cursor {
-            inner: self.inner,
+            feed: self.feed,
             documents: PhantomData,
         }
+    }
+
+    /// The same cursor, giving whole batches.
+    pub(crate) fn into_raw_batches(self) -> RawBatchCursor {
+        RawBatchCursor::new(self.feed)
     }
 
     /// Closes the cursor on the server, unless it is closed already, and ends it.
@@ -138,19 +166,50 @@ impl<T> Cursor<T> {
     /// Those of the network. The cursor has ended nevertheless, and the server closes it by itself
     /// after 10 minutes without use.
     pub async fn close(&mut self) -> Result<()> {
-        self.inner.abandon();
-        let Phase::Abandoned {
-            executor,
-            kill,
-            session,
-        } = &mut self.inner.phase
-        else {
-            return Ok(());
-        };
-        let session = session.take();
-        let outcome = exec::execute_last_of_session(executor, kill, session).await;
-        self.inner.phase = Phase::Ended;
-        outcome
+        self.feed.close().await
+    }
+}
+
+impl<T: DeserializeOwned> Cursor<T> {
+    /// All documents that are left. For raw ones, let `T` be
+    /// [`RawDocumentBuf`](bson::RawDocumentBuf).
+    ///
+    /// Like [`Cursor::next_many`], nothing is lost when the future is dropped: until it is done,
+    /// the documents are in the cursor.
+    ///
+    /// # Errors
+    /// As [`Cursor::next_many`].
+    pub async fn to_vec(&mut self) -> Result<Vec<T>> {
+        self.next_many(usize::MAX).await
+    }
+
+    /// The next documents, `at_most` so many; fewer only at the end.
+    ///
+    /// The future may be dropped, and its documents are then given by the next call: until it is
+    /// done, they are in the cursor, as they came. A tailable cursor waits for so many documents.
+    ///
+    /// # Errors
+    /// Those of [`Cursor::advance`]; what came before the failure can still be read. A BSON error
+    /// when a document is not of type `T`; the cursor stays where it was, so that
+    /// [`Cursor::advance`] can step over the document.
+    ///
+    /// ```no_run
+    /// # use motorcade::{Collection, bson::{Document, doc}};
+    /// # async fn example(people: Collection<Document>) -> motorcade::error::Result<()> {
+    /// let mut cursor = people.find(doc! {}).await?;
+    /// let first_three = cursor.next_many(3).await?;
+    /// let all_others = cursor.to_vec().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn next_many(&mut self, at_most: usize) -> Result<Vec<T>> {
+        let mut held = self.feed.held();
+        while held < at_most && poll_fn(|context| self.feed.poll_fetch(context)).await? {
+            held += self.feed.held_of_newest();
+        }
+        self.feed.read_held(at_most, |document| {
+            Ok(bson::deserialize_from_slice(document.as_bytes())?)
+        })
     }
 }
 
@@ -159,7 +218,7 @@ impl<T: DeserializeOwned> Stream for Cursor<T> {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {
         let this = self.get_mut();
-        match ready!(this.inner.poll_advance(context)) {
+        match ready!(this.feed.poll_advance(context)) {
             Ok(true) => Poll::Ready(Some(this.deserialize_current())),
             Ok(false) => Poll::Ready(None),
             Err(error) => Poll::Ready(Some(Err(error))),
@@ -176,189 +235,6 @@ impl<T> fmt::Debug for Cursor<T> {
     }
 }
 
-/// A cursor whatever its documents are. Dropping it has the server's cursor closed.
-struct Inner {
-    phase: Phase,
-}
-
-enum Phase {
-    /// There is a batch.
-    Holding(Box<Open>),
-    /// The next batch was asked for.
-    Fetching {
-        future: BoxFuture<'static, (Box<Open>, Result<CursorReply>)>,
-        executor: Executor,
-        /// Closes the cursor if the future is dropped.
-        kill: Option<KillCursors>,
-    },
-    /// No batch is wanted any more, and the server has yet to be told.
-    Abandoned {
-        executor: Executor,
-        kill: KillCursors,
-        session: Option<ImplicitSession>,
-    },
-    /// There is nothing left to give or to do.
-    Ended,
-}
-
-struct Open {
-    executor: Executor,
-    state: CursorState,
-    address: ServerAddress,
-    session: Option<ImplicitSession>,
-}
-
-impl Open {
-    /// What closes the cursor on the server, while it is open there.
-    fn kill(&self) -> Option<KillCursors> {
-        let (id, namespace) = self.state.handle()?;
-        Some(KillCursors::new(
-            id,
-            namespace.clone(),
-            self.address.clone(),
-        ))
-    }
-
-    /// A cursor that the server has closed needs its session no more, whoever still reads it.
-    fn give_session_back_if_closed(&mut self) {
-        if !self.state.is_open() {
-            self.session = None;
-        }
-    }
-
-    async fn fetch(mut self: Box<Self>) -> (Box<Self>, Result<CursorReply>) {
-        let Self {
-            executor,
-            state,
-            address,
-            session,
-        } = &mut *self;
-        let outcome = match GetMore::new(state, address) {
-            Ok(mut operation) => exec::execute_in_session(executor, &mut operation, session).await,
-            Err(error) => Err(error),
-        };
-        (self, outcome)
-    }
-}
-
-impl Inner {
-    fn current(&self) -> Option<&RawDocument> {
-        match &self.phase {
-            Phase::Holding(open) => open.state.current(),
-            _ => None,
-        }
-    }
-
-    /// Steps within the batch, and asks for the next batch at its end. Only that needs a box.
-    fn poll_advance(&mut self, context: &mut Context<'_>) -> Poll<Result<bool>> {
-        loop {
-            match &mut self.phase {
-                Phase::Holding(open) => match open.state.advance() {
-                    Ok(Step::Document) => return Poll::Ready(Ok(true)),
-                    Ok(Step::NeedsMore) => self.start_fetching(),
-                    Ok(Step::Exhausted) => {
-                        self.end();
-                        return Poll::Ready(Ok(false));
-                    }
-                    Err(error) => {
-                        self.end();
-                        return Poll::Ready(Err(error));
-                    }
-                },
-                Phase::Fetching { future, .. } => {
-                    let (open, outcome) = ready!(future.as_mut().poll(context));
-                    if let Err(error) = self.take_batch(open, outcome) {
-                        return Poll::Ready(Err(error));
-                    }
-                }
-                Phase::Abandoned { .. } | Phase::Ended => return Poll::Ready(Ok(false)),
-            }
-        }
-    }
-
-    fn start_fetching(&mut self) {
-        if let Phase::Holding(open) = mem::replace(&mut self.phase, Phase::Ended) {
-            self.phase = Phase::Fetching {
-                executor: open.executor.clone(),
-                kill: open.kill(),
-                future: Box::pin(open.fetch()),
-            };
-        }
-    }
-
-    fn take_batch(&mut self, mut open: Box<Open>, outcome: Result<CursorReply>) -> Result<()> {
-        match outcome {
-            Ok(reply) => {
-                open.state.continue_with(reply);
-                open.give_session_back_if_closed();
-                self.phase = Phase::Holding(open);
-                Ok(())
-            }
-            Err(error) => {
-                if error
-                    .code()
-                    .is_some_and(|code| CURSOR_IS_GONE.contains(&code))
-                {
-                    open.state.close();
-                }
-                self.phase = Phase::Holding(open);
-                self.end();
-                Err(error)
-            }
-        }
-    }
-
-    /// Lets go of the batch and of a request on its way.
-    fn abandon(&mut self) {
-        let (executor, kill, session) = match mem::replace(&mut self.phase, Phase::Ended) {
-            Phase::Holding(open) => {
-                let kill = open.kill();
-                (open.executor, kill, open.session)
-            }
-            // The session goes with the future: the server may be at work in it still.
-            Phase::Fetching { executor, kill, .. } => (executor, kill, None),
-            Phase::Abandoned {
-                executor,
-                kill,
-                session,
-            } => (executor, Some(kill), session),
-            Phase::Ended => return,
-        };
-        if let Some(kill) = kill {
-            self.phase = Phase::Abandoned {
-                executor,
-                kill,
-                session,
-            };
-        }
-    }
-
-    /// Ends the cursor, and has it closed on the server in the background if it is open there.
-    fn end(&mut self) {
-        self.abandon();
-        let Phase::Abandoned {
-            executor,
-            mut kill,
-            session,
-        } = mem::replace(&mut self.phase, Phase::Ended)
-        else {
-            return;
-        };
-        executor.clone().spawn(async move {
-            let outcome = exec::execute_last_of_session(&executor, &mut kill, session).await;
-            if let Err(error) = outcome {
-                tracing::debug!("a cursor could not be closed: {error}");
-            }
-        });
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use bson::{Document, doc};
@@ -366,17 +242,17 @@ mod tests {
 
     use super::*;
     use crate::Client;
-    use crate::{options::ClientOptions, proto::cursor::CursorSettings};
+    use crate::{
+        options::ClientOptions,
+        proto::cursor::{CursorReply, CursorSettings},
+    };
 
     /// A cursor that the server has closed already, so that no step needs the network.
     fn closed(batch: Vec<Document>) -> Cursor<Document> {
         let reply = doc! { "cursor": { "id": 0_i64, "ns": "d.c", "firstBatch": batch } };
         let reply = CursorReply::parse(&reply.to_vec().unwrap().into()).unwrap();
         let state = CursorState::new(reply, CursorSettings::default());
-        let origin = Origin {
-            address: ServerAddress::default(),
-            session: None,
-        };
+        let origin = Origin::default();
         let client = Client::with_options(ClientOptions::default()).unwrap();
         let executor = client.executor().clone();
         Cursor::new(executor, state, origin)

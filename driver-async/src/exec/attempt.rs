@@ -27,6 +27,8 @@ pub(super) struct Call<'a, O> {
     pub(super) executor: &'a Executor,
     pub(super) operation: &'a mut O,
     pub(super) session: Option<ImplicitSession>,
+    /// The connection that the first attempt goes over, when it is given.
+    pub(super) connection: Option<PooledConnection<Connector>>,
     /// How the operation may be tried again, as far as the options and the last server allow.
     pub(super) retryability: Retryability,
     /// The same for every attempt of a retryable write, so that the server does it once.
@@ -69,6 +71,7 @@ impl<'a, O: Operation> Call<'a, O> {
             executor,
             operation,
             session,
+            connection: None,
             retryability,
             transaction_number: None,
             operation_id: None,
@@ -88,9 +91,12 @@ impl<'a, O: Operation> Call<'a, O> {
         &mut self,
         server: &Selected,
     ) -> Result<(O::Output, PooledConnection<Connector>), Failure> {
-        let mut connection = match server.pool().check_out(&Deadline::NEVER).await {
-            Ok(connection) => connection,
-            Err(error) => return Err(self.failure(server, error, None)),
+        let mut connection = match self.connection.take() {
+            Some(kept) => kept,
+            None => match server.pool().check_out(&Deadline::NEVER).await {
+                Ok(connection) => connection,
+                Err(error) => return Err(self.failure(server, error, None)),
+            },
         };
         let facts = *connection.facts();
         self.begin(&facts);
@@ -140,14 +146,20 @@ impl<'a, O: Operation> Call<'a, O> {
             return self.operation.unacknowledged();
         }
         let interrupt = Arc::clone(connection.interrupt());
-        let exchange = connection.exchange(request_id, &sequences, &deadline);
         self.session
             .iter_mut()
             .for_each(|session| session.set_in_flight(true));
+        let exchange = async {
+            if connection.is_streaming() {
+                connection.next_reply(&deadline).await
+            } else {
+                connection.exchange(request_id, &sequences, &deadline).await
+            }
+        };
         let outcome = until_interrupted(&interrupt, exchange).await;
         self.session
             .iter_mut()
-            .for_each(|session| session.set_in_flight(false));
+            .for_each(|session| session.set_in_flight(connection.is_streaming()));
         let outcome = outcome.unwrap_or_else(|| Err(Interrupt::error(server.address())));
         let outcome = outcome.and_then(|reply| {
             self.executor.advance_cluster_time(reply.document());
@@ -167,7 +179,8 @@ impl<'a, O: Operation> Call<'a, O> {
         output.map_err(|error| error.with_address(target.address))
     }
 
-    /// Writes the command, once, into the connection's buffer.
+    /// Writes the command, once, into the connection's buffer. While the server sends replies
+    /// without being asked, it stays there: listeners are told what each reply answers.
     fn prepare(
         &mut self,
         connection: &mut Connection,
@@ -175,10 +188,10 @@ impl<'a, O: Operation> Call<'a, O> {
         facts: &ServerFacts,
     ) -> Result<i32> {
         let acknowledged = self.is_acknowledged();
-        let flags = if acknowledged {
-            MessageFlags::NONE
-        } else {
-            MessageFlags::MORE_TO_COME
+        let flags = match (acknowledged, self.operation.takes_several_replies()) {
+            (true, true) => MessageFlags::EXHAUST_ALLOWED,
+            (true, false) => MessageFlags::NONE,
+            (false, _) => MessageFlags::MORE_TO_COME,
         };
         let session = self.session.as_mut().and_then(ImplicitSession::used);
         let session_id = session.map(|session| *session.id());
@@ -252,6 +265,7 @@ impl<'a, O: Operation> Call<'a, O> {
 fn target<'a>(facts: &ServerFacts, address: &'a ServerAddress) -> Target<'a> {
     Target {
         address,
+        server_type: facts.server_type,
         max_wire_version: facts.max_wire_version,
         max_bson_object_size: facts.max_bson_object_size,
         max_message_size: facts.max_message_size,

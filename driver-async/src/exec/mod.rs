@@ -29,12 +29,35 @@ use crate::{
 };
 
 /// What an operation left behind that its cursor goes on with.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Origin {
     /// The server that has the cursor.
     pub(crate) address: ServerAddress,
+    pub(crate) hold: Hold,
+}
+
+/// What a cursor holds between two of its commands.
+#[derive(Debug, Default)]
+pub(crate) struct Hold {
     /// The session that the cursor belongs to.
     pub(crate) session: Option<ImplicitSession>,
+    /// The connection on which the server goes on to send batches without being asked. It is
+    /// closed, not returned, when it is dropped before the last of them.
+    connection: Option<PooledConnection<Connector>>,
+}
+
+impl Hold {
+    /// The session, unless the server is at work in it; the connection is let go of first, so
+    /// that the next command can have its place.
+    pub(crate) fn release(self) -> Option<ImplicitSession> {
+        match self.connection {
+            Some(connection) => {
+                drop(connection);
+                None
+            }
+            None => self.session,
+        }
+    }
 }
 
 /// Runs an operation to its end.
@@ -82,24 +105,35 @@ pub(crate) async fn execute_cursor<O: Operation>(
         .map(|connection| connection.address().clone());
     let origin = Origin {
         address: address.unwrap_or_default(),
-        session: call.session.take(),
+        hold: Hold {
+            session: call.session.take(),
+            connection: None,
+        },
     };
     Ok((done.output, origin))
 }
 
-/// Runs an operation of a cursor in the cursor's session, which is left in its place.
+/// Runs an operation of a cursor with what the cursor holds, and leaves in it what the cursor
+/// holds from then on.
+///
+/// On a connection that was kept nothing is sent: the server's next reply is on its way.
 ///
 /// # Errors
 /// As [`execute`].
-pub(crate) async fn execute_in_session<O: Operation>(
+pub(crate) async fn execute_with<O: Operation>(
     executor: &Executor,
     operation: &mut O,
-    session: &mut Option<ImplicitSession>,
+    hold: &mut Hold,
 ) -> Result<O::Output> {
-    let mut call = Call::new(executor, operation, session.take());
+    let mut call = Call::new(executor, operation, hold.session.take());
+    call.connection = hold.connection.take();
     let outcome = run(&mut call).await;
-    *session = call.session.take();
-    outcome.map(|done| done.output)
+    hold.session = call.session.take();
+    let done = outcome?;
+    hold.connection = done
+        .connection
+        .filter(|connection| connection.is_streaming());
+    Ok(done.output)
 }
 
 /// Runs an operation only if a server can be found at once.

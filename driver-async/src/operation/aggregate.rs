@@ -48,6 +48,8 @@ impl<'a> Aggregate<'a> {
             limit: None,
             max_await_time: self.options.max_await_time.filter(|_| waits),
             comment: self.options.comment.clone(),
+            prefetch: self.options.prefetch.unwrap_or(false) && !waits,
+            ..CursorSettings::default()
         }
     }
 }

@@ -4,10 +4,11 @@ use bson::Document;
 
 use super::{Operation, Retryability, Scope, Selection, Target};
 use crate::{
-    error::Result,
+    error::{Error, Result},
     options::{CursorType, FindOneOptions, FindOptions, ReadConcern},
     proto::{
         cursor::{Batch, CursorReply, CursorSettings, CursorState},
+        topology::ServerType,
         wire::{DocumentWriter, Reply},
     },
 };
@@ -32,14 +33,38 @@ impl<'a> Find<'a> {
         }
     }
 
+    fn cursor_type(&self) -> CursorType {
+        self.options.cursor_type.unwrap_or_default()
+    }
+
     fn is_tailable(&self) -> bool {
-        self.options
-            .cursor_type
-            .is_some_and(|kind| kind != CursorType::NonTailable)
+        let kind = self.cursor_type();
+        matches!(kind, CursorType::Tailable | CursorType::TailableAwait)
     }
 
     fn waits_for_data(&self) -> bool {
-        self.options.cursor_type == Some(CursorType::TailableAwait)
+        self.cursor_type() == CursorType::TailableAwait
+    }
+
+    /// Refuses an exhaust cursor where it cannot work.
+    fn check_exhaust(&self, target: &Target<'_>) -> Result<()> {
+        if self.cursor_type() != CursorType::Exhaust {
+            return Ok(());
+        }
+        if self.options.limit.is_some_and(|limit| limit != 0) {
+            // It would end before the server has sent its last batch, and cost a connection.
+            return Err(Error::invalid_argument(
+                "an exhaust cursor cannot have a limit: use another cursor type, or read it to its \
+                 end",
+            ));
+        }
+        match target.server_type {
+            ServerType::Mongos | ServerType::LoadBalancer => Err(Error::invalid_argument(
+                "an exhaust cursor needs a replica set or a standalone server, and this is a \
+                 sharded cluster: use another cursor type",
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn write_amounts(&self, command: &mut DocumentWriter<'_>) -> Result<()> {
@@ -72,6 +97,8 @@ impl<'a> Find<'a> {
             limit: limit.filter(|limit| *limit > 0),
             max_await_time: options.max_await_time.filter(|_| self.waits_for_data()),
             comment: options.comment.clone(),
+            prefetch: options.prefetch.unwrap_or(false) && !self.is_tailable(),
+            exhaust: self.cursor_type() == CursorType::Exhaust,
         }
     }
 }
@@ -102,6 +129,7 @@ impl Operation for Find<'_> {
     }
 
     fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()> {
+        self.check_exhaust(target)?;
         let options = &self.options;
         command.append_str("find", self.scope.collection)?;
         command.append_document("filter", &self.filter)?;
@@ -186,7 +214,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        operation::tests::{replied, scope, written, written_for_newest},
+        error::ErrorKind,
+        operation::tests::{replied, scope, target, written, written_for, written_for_newest},
         options::{Collation, Hint, ReadPreference},
     };
 
@@ -281,8 +310,50 @@ mod tests {
                 .max_await_time(wait);
             let mut operation = Find::new(scope(), doc! {}, options.build());
             let reply = doc! { "cursor": { "id": 1_i64, "ns": "d.c", "firstBatch": [] } };
-            let cursor = replied(&mut operation, &reply).unwrap();
+            let cursor = replied(&mut operation, &reply).unwrap().remote.unwrap();
             assert_eq!(cursor.settings().max_await_time.is_some(), kept, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn batches_are_fetched_ahead_only_of_cursors_that_end() {
+        for (kind, ahead) in [
+            (CursorType::NonTailable, true),
+            (CursorType::Exhaust, true),
+            (CursorType::Tailable, false),
+            (CursorType::TailableAwait, false),
+        ] {
+            let options = FindOptions::builder().cursor_type(kind).prefetch(true);
+            let operation = Find::new(scope(), doc! {}, options.build());
+            assert_eq!(operation.settings().prefetch, ahead, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn an_exhaust_cursor_is_refused_where_it_cannot_work() {
+        let exhaust = |limit| {
+            let options = FindOptions::builder()
+                .cursor_type(CursorType::Exhaust)
+                .limit(limit);
+            Find::new(scope(), doc! {}, options.build())
+        };
+        let wanted = doc! { "find": "c", "filter": {} };
+        assert_eq!(written(&mut exhaust(None)), wanted, "only getMore differs");
+        assert_eq!(written(&mut exhaust(Some(0))), wanted);
+        let router = Target {
+            server_type: ServerType::Mongos,
+            ..target()
+        };
+        for (mut find, target) in [
+            (exhaust(Some(5)), target()),
+            (exhaust(Some(-5)), target()),
+            (exhaust(None), router),
+        ] {
+            let error = written_for(&mut find, &target).unwrap_err();
+            assert!(
+                matches!(*error.kind, ErrorKind::InvalidArgument { .. }),
+                "{error}"
+            );
         }
     }
 

@@ -3,10 +3,9 @@
 use super::{Operation, Selection, Target, WIRE_4_4};
 use crate::{
     address::ServerAddress,
-    error::{Error, Result},
-    namespace::Namespace,
+    error::Result,
     proto::{
-        cursor::{CursorReply, CursorState},
+        cursor::{CursorReply, Remote},
         wire::{DocumentWriter, Reply},
     },
 };
@@ -16,25 +15,22 @@ use crate::{
 /// Never tried again: the server may have moved on although the reply was lost.
 #[derive(Debug)]
 pub(crate) struct GetMore<'a> {
-    id: i64,
-    namespace: &'a Namespace,
-    cursor: &'a CursorState,
+    cursor: &'a Remote,
+    batch_size: Option<i64>,
     address: &'a ServerAddress,
 }
 
 impl<'a> GetMore<'a> {
-    /// # Errors
-    /// An internal error when the cursor is closed.
-    pub(crate) fn new(cursor: &'a CursorState, address: &'a ServerAddress) -> Result<Self> {
-        let (id, namespace) = cursor
-            .handle()
-            .ok_or_else(|| Error::internal("a closed cursor has no further batch"))?;
-        Ok(Self {
-            id,
-            namespace,
+    pub(crate) fn new(
+        cursor: &'a Remote,
+        batch_size: Option<i64>,
+        address: &'a ServerAddress,
+    ) -> Self {
+        Self {
             cursor,
+            batch_size,
             address,
-        })
+        }
     }
 }
 
@@ -46,7 +42,7 @@ impl Operation for GetMore<'_> {
     }
 
     fn database(&self) -> &str {
-        &self.namespace.db
+        &self.cursor.namespace().db
     }
 
     fn selection(&self) -> Selection<'_> {
@@ -55,9 +51,9 @@ impl Operation for GetMore<'_> {
 
     fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()> {
         let settings = self.cursor.settings();
-        command.append_i64("getMore", self.id)?;
-        command.append_str("collection", &self.namespace.coll)?;
-        if let Some(size) = self.cursor.next_batch_size() {
+        command.append_i64("getMore", self.cursor.id())?;
+        command.append_str("collection", &self.cursor.namespace().coll)?;
+        if let Some(size) = self.batch_size {
             command.append_number("batchSize", size)?;
         }
         command.max_time(settings.max_await_time)?;
@@ -66,6 +62,10 @@ impl Operation for GetMore<'_> {
             command.optional_bson("comment", settings.comment.as_ref())?;
         }
         Ok(())
+    }
+
+    fn takes_several_replies(&self) -> bool {
+        self.cursor.settings().exhaust
     }
 
     fn reply(&mut self, reply: &Reply, _target: &Target<'_>) -> Result<CursorReply> {
@@ -82,22 +82,25 @@ mod tests {
     use super::*;
     use crate::{
         operation::tests::{ADDRESS, received, target, written, written_for},
-        proto::cursor::CursorSettings,
+        proto::cursor::{CursorSettings, CursorState},
     };
+
+    fn remote(settings: CursorSettings) -> Remote {
+        let reply = doc! { "cursor": { "id": 1_i64 << 40, "ns": "d.c.e", "firstBatch": [] } };
+        let first = CursorReply::parse(&received(&reply).document_bytes()).unwrap();
+        CursorState::new(first, settings).remote.unwrap()
+    }
 
     #[test]
     fn the_cursors_settings_go_with_every_batch() {
-        let reply = doc! { "cursor": { "id": 1_i64 << 40, "ns": "d.c.e", "firstBatch": [] } };
-        let settings = CursorSettings {
-            batch_size: Some(7),
-            limit: Some(5),
+        let remote = remote(CursorSettings {
             max_await_time: Some(Duration::from_millis(250)),
             comment: Some("why".into()),
-        };
-        let first = CursorReply::parse(&received(&reply).document_bytes()).unwrap();
-        let cursor = CursorState::new(first, settings);
-        let mut operation = GetMore::new(&cursor, &ADDRESS).unwrap();
+            ..CursorSettings::default()
+        });
+        let mut operation = GetMore::new(&remote, Some(5), &ADDRESS);
         assert_eq!(operation.database(), "d");
+        assert!(!operation.takes_several_replies());
         let mut wanted = doc! {
             "getMore": 1_i64 << 40, "collection": "c.e", "batchSize": 5, "maxTimeMS": 250,
             "comment": "why",
@@ -112,18 +115,11 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_size_of_0_is_for_the_first_batch_only() {
-        let reply = doc! { "cursor": { "id": 1_i64, "ns": "d.c", "firstBatch": [] } };
-        let settings = CursorSettings {
-            batch_size: Some(0),
-            ..CursorSettings::default()
-        };
-        let first = CursorReply::parse(&received(&reply).document_bytes()).unwrap();
-        let cursor = CursorState::new(first, settings);
-        let mut operation = GetMore::new(&cursor, &ADDRESS).unwrap();
+    fn nothing_is_sent_that_was_not_asked_for() {
+        let remote = remote(CursorSettings::default());
         assert_eq!(
-            written(&mut operation),
-            doc! { "getMore": 1_i64, "collection": "c" }
+            written(&mut GetMore::new(&remote, None, &ADDRESS)),
+            doc! { "getMore": 1_i64 << 40, "collection": "c.e" }
         );
     }
 }

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Tells the server that a cursor is not needed any more.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct KillCursors {
     id: i64,
     namespace: Namespace,

@@ -134,7 +134,7 @@ mod tests {
         let mut operation = ListCollections::specifications(scope(), options);
         let reply =
             doc! { "cursor": { "id": 1_i64, "ns": "d.$cmd.listCollections", "firstBatch": [] } };
-        let cursor = replied(&mut operation, &reply).unwrap();
+        let cursor = replied(&mut operation, &reply).unwrap().remote.unwrap();
         assert_eq!(cursor.settings().comment, None);
         assert_eq!(cursor.settings().batch_size, Some(2));
     }

@@ -79,10 +79,7 @@ mod tests {
     use bson::doc;
 
     use super::*;
-    use crate::{
-        operation::tests::{scope, written, written_for_newest},
-        proto::cursor::Step,
-    };
+    use crate::operation::tests::{scope, written, written_for_newest};
 
     #[test]
     fn every_option_is_sent_under_the_servers_name() {
@@ -108,8 +105,8 @@ mod tests {
             let error = bson::deserialize_from_document(doc! { "code": code });
             Error::from(crate::error::ErrorKind::Command(error.unwrap()))
         };
-        let mut cursor = operation.refused(error(26)).unwrap();
-        assert_eq!(cursor.advance().unwrap(), Step::Exhausted);
+        let cursor = operation.refused(error(26)).unwrap();
+        assert!(cursor.remote.is_none() && cursor.batches.is_drained());
         assert!(operation.refused(error(13)).is_err());
     }
 }

@@ -63,6 +63,7 @@ use crate::{
     options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern},
     proto::{
         selection::Wanted,
+        topology::ServerType,
         wire::{DocumentWriter, Reply, Sequences},
     },
 };
@@ -116,6 +117,11 @@ pub(crate) trait Operation {
     /// The documents that go beside the command written last.
     fn sequences(&self) -> Sequences<'_> {
         Sequences::NONE
+    }
+
+    /// Whether the server may reply several times, each time as if it had been asked again.
+    fn takes_several_replies(&self) -> bool {
+        false
     }
 
     /// What the caller gets from a reply whose `ok` is 1.
@@ -194,6 +200,7 @@ impl<'a> Selection<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Target<'a> {
     pub(crate) address: &'a ServerAddress,
+    pub(crate) server_type: ServerType,
     pub(crate) max_wire_version: i32,
     /// The largest document, in bytes.
     pub(crate) max_bson_object_size: usize,
@@ -263,6 +270,7 @@ mod tests {
     pub(super) fn target() -> Target<'static> {
         Target {
             address: &ADDRESS,
+            server_type: ServerType::RsPrimary,
             max_wire_version: 17,
             max_bson_object_size: 16 * 1024 * 1024,
             max_message_size: DEFAULT_MAX_MESSAGE_SIZE,

@@ -105,12 +105,14 @@ mod tests {
         assert!(matches!(operation.selection(), Selection::Criteria(_)));
         let reply = doc! { "cursor": { "id": 5_i64, "ns": "d.c", "firstBatch": [] }, "ok": 1 };
         let cursor = replied(&mut operation, &reply).unwrap();
+        let remote = cursor.remote.unwrap();
+        let batch_size = cursor.batches.next_batch_size(remote.settings().batch_size);
         let wanted = doc! {
             "getMore": 5_i64, "collection": "c", "batchSize": 7, "maxTimeMS": 300,
             "comment": "more",
         };
         assert_eq!(
-            written(&mut GetMore::new(&cursor, &ADDRESS).unwrap()),
+            written(&mut GetMore::new(&remote, batch_size, &ADDRESS)),
             wanted
         );
     }

@@ -57,6 +57,9 @@ pub struct AggregateOptions {
     /// Variables that expressions can use as `$$name`.
     #[serde(rename = "let")]
     pub let_vars: Option<Document>,
+    /// Whether the next batch is asked for while the current one is read; off by default. See
+    /// [`FindOptions::prefetch`](super::FindOptions::prefetch). Change streams are not affected.
+    pub prefetch: Option<bool>,
     /// Whether the command sees a time series collection's documents as they are stored, in
     /// buckets. Needs a server of version 8.2; not sent to older ones.
     pub raw_data: Option<bool>,

@@ -46,6 +46,12 @@ pub enum CursorType {
     Tailable,
     /// Like tailable, and the server waits a while for new documents before it answers.
     TailableAwait,
+    /// It ends, and the server sends all batches after the first without being asked for each.
+    ///
+    /// The cursor keeps a connection for itself from the second batch to the last. One that is
+    /// dropped in between costs that connection: use it to read everything, fast. It cannot have
+    /// a limit, and sharded clusters do not support it; both are refused.
+    Exhaust,
 }
 
 /// What an update does: a document of update operators, or an aggregation pipeline.

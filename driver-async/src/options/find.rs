@@ -73,6 +73,12 @@ pub struct FindOptions {
     /// Variables that expressions in the filter can use as `$$name`.
     #[serde(rename = "let")]
     pub let_vars: Option<Document>,
+    /// Whether the next batch is asked for while the current one is read; off by default.
+    ///
+    /// At most one batch is fetched ahead, in a task of its own, so up to two are in memory. It
+    /// helps when the documents are worked on for about as long as the server needs for a batch.
+    /// Tailable cursors are not affected.
+    pub prefetch: Option<bool>,
     /// Whether the command sees a time series collection's documents as they are stored, in
     /// buckets. Needs a server of version 8.2; not sent to older ones.
     pub raw_data: Option<bool>,

@@ -19,6 +19,6 @@ pub(crate) use document_writer::DocumentWriter;
 pub(crate) use fields::fields;
 pub(crate) use header::{Header, OP_MSG};
 pub(crate) use op_msg::{
-    DEFAULT_MAX_MESSAGE_SIZE, MessageFlags, MessageWriter, Reply, prepared_body,
+    DEFAULT_MAX_MESSAGE_SIZE, MessageFlags, MessageWriter, Reply, as_document, prepared_body,
 };
 pub(crate) use sequences::{Gaps, Sequence, Sequences};

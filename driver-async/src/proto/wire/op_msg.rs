@@ -231,6 +231,11 @@ impl Reply {
 /// Length 5, no element.
 const EMPTY: [u8; 5] = [5, 0, 0, 0, 0];
 
+/// The document of these bytes; an empty one when they are none.
+pub(crate) fn as_document(bytes: &[u8]) -> &RawDocument {
+    RawDocument::from_bytes(bytes).unwrap_or_else(|_| empty_document())
+}
+
 fn empty_document() -> &'static RawDocument {
     RawDocument::from_bytes(&EMPTY).expect("these five bytes are the empty document")
 }

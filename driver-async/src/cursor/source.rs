@@ -1,0 +1,98 @@
+//! The server's end of an open cursor: asking for more, and saying that no more is wanted.
+
+use futures_core::future::BoxFuture;
+
+use crate::{
+    error::Result,
+    exec::{self, Executor, ImplicitSession, Origin},
+    operation::{GetMore, KillCursors},
+    proto::cursor::{CursorReply, Remote},
+};
+
+/// A cursor that is open on the server, and all that it takes to go on with it.
+pub(super) struct Source {
+    pub(super) executor: Executor,
+    pub(super) remote: Remote,
+    pub(super) origin: Origin,
+}
+
+/// The next batch, and the source that gave it.
+pub(super) type Fetched = (Box<Source>, Result<CursorReply>);
+
+impl Source {
+    /// Asks for the next batch, of at most that many documents.
+    pub(super) async fn fetch(mut self: Box<Self>, batch_size: Option<i64>) -> Fetched {
+        let Self {
+            executor,
+            remote,
+            origin,
+        } = &mut *self;
+        let mut operation = GetMore::new(remote, batch_size, &origin.address);
+        let outcome = exec::execute_with(executor, &mut operation, &mut origin.hold).await;
+        (self, outcome)
+    }
+
+    /// What closes the cursor on the server while somebody else has the source.
+    pub(super) fn farewell(&self) -> Farewell {
+        Farewell {
+            executor: self.executor.clone(),
+            kill: KillCursors::new(
+                self.remote.id(),
+                self.remote.namespace().clone(),
+                self.origin.address.clone(),
+            ),
+            session: None,
+        }
+    }
+
+    /// What closes the cursor on the server, in the cursor's session.
+    pub(super) fn into_farewell(self) -> Farewell {
+        Farewell {
+            session: self.origin.hold.release(),
+            kill: KillCursors::new(
+                self.remote.id(),
+                self.remote.namespace().clone(),
+                self.origin.address,
+            ),
+            executor: self.executor,
+        }
+    }
+}
+
+/// What closes a cursor on its server.
+pub(super) struct Farewell {
+    executor: Executor,
+    kill: KillCursors,
+    session: Option<ImplicitSession>,
+}
+
+impl Farewell {
+    /// Closes the cursor. If the future is dropped, it can be said again, in another session.
+    pub(super) async fn say(&mut self) -> Result<()> {
+        let session = self.session.take();
+        exec::execute_last_of_session(&self.executor, &mut self.kill, session).await
+    }
+
+    /// Closes the cursor, in a future that also gives back what to do if it is dropped.
+    pub(super) fn said(mut self) -> (BoxFuture<'static, ()>, Self) {
+        let again = Self {
+            executor: self.executor.clone(),
+            kill: self.kill.clone(),
+            session: None,
+        };
+        let future = Box::pin(async move { self.say_or_tell().await });
+        (future, again)
+    }
+
+    /// Closes the cursor in the background.
+    pub(super) fn say_in_background(mut self) {
+        let executor = self.executor.clone();
+        executor.spawn(async move { self.say_or_tell().await });
+    }
+
+    async fn say_or_tell(&mut self) {
+        if let Err(error) = self.say().await {
+            tracing::debug!("a cursor could not be closed: {error}");
+        }
+    }
+}
