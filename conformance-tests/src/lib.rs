@@ -16,6 +16,7 @@ pub mod case;
 pub mod deployments;
 pub mod flavor;
 pub mod ledger;
+pub mod log_capture;
 pub mod skips;
 pub mod spec_files;
 pub mod suites;
