@@ -15,6 +15,7 @@ mod encryption;
 mod explain;
 mod find_and_modify;
 mod lifecycle;
+mod log_messages;
 mod monitoring;
 mod pool;
 mod pool_establishing;
@@ -41,6 +42,7 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
         discovery::cases(),
         monitoring::cases(),
         commands::cases(),
+        log_messages::cases(),
         cursors::cases(),
         sessions::cases(),
         retries::cases(),
