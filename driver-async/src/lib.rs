@@ -53,6 +53,7 @@
 
 pub mod action;
 mod address;
+pub mod bulk;
 mod client;
 mod clock;
 mod collection;

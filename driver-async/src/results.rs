@@ -1,9 +1,9 @@
 //! What operations return.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bson::{Binary, Bson, Document};
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::options::CreateCollectionOptions;
 
@@ -22,6 +22,7 @@ pub struct InsertOneResult {
 #[non_exhaustive]
 pub struct InsertManyResult {
     /// The `_id` of each document, by its place, counted from 0, among those given.
+    #[serde(serialize_with = "by_index")]
     pub inserted_ids: HashMap<usize, Bson>,
 }
 
@@ -46,6 +47,120 @@ pub struct UpdateResult {
 pub struct DeleteResult {
     /// How many documents were deleted.
     pub deleted_count: u64,
+}
+
+/// What [`Client::bulk_write`](crate::Client::bulk_write) did, in numbers.
+///
+/// All is 0 when the write concern asked for no acknowledgement.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct SummaryBulkWriteResult {
+    /// Whether the servers acknowledged the writes, so that the numbers mean something.
+    pub acknowledged: bool,
+    /// How many documents were inserted.
+    pub inserted_count: i64,
+    /// How many documents matched updates and replacements.
+    pub matched_count: i64,
+    /// How many documents updates and replacements changed.
+    pub modified_count: i64,
+    /// How many documents were inserted because none matched an update or replacement.
+    pub upserted_count: i64,
+    /// How many documents were deleted.
+    pub deleted_count: i64,
+}
+
+/// What [`Client::bulk_write`](crate::Client::bulk_write) did, and each of its writes.
+///
+/// The keys are the writes' places, counted from 0, among those given.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct VerboseBulkWriteResult {
+    /// The numbers.
+    #[serde(flatten)]
+    pub summary: SummaryBulkWriteResult,
+    /// What each successful insert did.
+    #[serde(serialize_with = "by_index")]
+    pub insert_results: HashMap<usize, InsertOneResult>,
+    /// What each successful update or replacement did.
+    #[serde(serialize_with = "by_index")]
+    pub update_results: HashMap<usize, UpdateResult>,
+    /// What each successful delete did.
+    #[serde(serialize_with = "by_index")]
+    pub delete_results: HashMap<usize, DeleteResult>,
+}
+
+/// What [`Collection::bulk_write`](crate::Collection::bulk_write) did.
+///
+/// The keys are the writes' places, counted from 0, among those given.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct CollectionBulkWriteResult {
+    /// Whether the server acknowledged the writes. Otherwise all numbers are 0, and the `_id`s
+    /// are those that were sent.
+    pub acknowledged: bool,
+    /// How many documents were inserted.
+    pub inserted_count: u64,
+    /// How many documents matched updates and replacements.
+    pub matched_count: u64,
+    /// How many documents updates and replacements changed.
+    pub modified_count: u64,
+    /// How many documents were inserted because none matched an update or replacement.
+    pub upserted_count: u64,
+    /// How many documents were deleted.
+    pub deleted_count: u64,
+    /// The `_id` of each inserted document.
+    #[serde(serialize_with = "by_index")]
+    pub inserted_ids: HashMap<usize, Bson>,
+    /// The `_id` of each document that was inserted because none matched.
+    #[serde(serialize_with = "by_index")]
+    pub upserted_ids: HashMap<usize, Bson>,
+}
+
+impl CollectionBulkWriteResult {
+    /// Adds what a further command did.
+    pub(crate) fn add(&mut self, batch: Self) {
+        self.acknowledged |= batch.acknowledged;
+        self.inserted_count = self.inserted_count.saturating_add(batch.inserted_count);
+        self.matched_count = self.matched_count.saturating_add(batch.matched_count);
+        self.modified_count = self.modified_count.saturating_add(batch.modified_count);
+        self.upserted_count = self.upserted_count.saturating_add(batch.upserted_count);
+        self.deleted_count = self.deleted_count.saturating_add(batch.deleted_count);
+        // Most bulk writes are one command, whose maps need not be filled again.
+        if self.inserted_ids.is_empty() {
+            self.inserted_ids = batch.inserted_ids;
+        } else {
+            self.inserted_ids.extend(batch.inserted_ids);
+        }
+        self.upserted_ids.extend(batch.upserted_ids);
+    }
+
+    /// Whether nothing is known to have been done.
+    pub(crate) fn is_empty(&self) -> bool {
+        let counts = [
+            self.inserted_count,
+            self.matched_count,
+            self.modified_count,
+            self.upserted_count,
+            self.deleted_count,
+        ];
+        counts == [0; 5] && self.inserted_ids.is_empty()
+    }
+}
+
+/// BSON's keys are strings.
+fn by_index<T: Serialize, S: Serializer>(
+    map: &HashMap<usize, T>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let sorted: BTreeMap<_, _> = map.iter().collect();
+    serializer.collect_map(
+        sorted
+            .into_iter()
+            .map(|(key, value)| (key.to_string(), value)),
+    )
 }
 
 /// What [`Collection::create_index`](crate::Collection::create_index) did.

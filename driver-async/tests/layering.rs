@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 const LAYERS: [&str; 6] = [
-    "error options uri event description results namespace address deadline clock",
+    "error options bulk uri event description results namespace address deadline clock",
     "proto operation",
     "net conn",
     "pool topology",

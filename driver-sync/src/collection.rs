@@ -5,13 +5,14 @@ use std::borrow::Borrow;
 use motorcade::{
     Namespace,
     action::{
-        Aggregate, Count, CountDocuments, CreateIndex, CreateSearchIndex, Delete, Distinct,
-        DropCollection, DropIndex, DropSearchIndex, EstimatedDocumentCount, Find, FindOne,
-        FindOneAndDelete, FindOneAndReplace, FindOneAndUpdate, InsertMany, InsertOne, ListIndexes,
-        ListNames, ListSearchIndexes, Multiple, RenameCollection, ReplaceOne, Single, Update,
-        UpdateSearchIndex,
+        Aggregate, CollectionBulkWrite, Count, CountDocuments, CreateIndex, CreateSearchIndex,
+        Delete, Distinct, DropCollection, DropIndex, DropSearchIndex, EstimatedDocumentCount, Find,
+        FindOne, FindOneAndDelete, FindOneAndReplace, FindOneAndUpdate, InsertMany, InsertOne,
+        ListIndexes, ListNames, ListSearchIndexes, Multiple, RenameCollection, ReplaceOne, Single,
+        Update, UpdateSearchIndex,
     },
     bson::Document,
+    bulk::Write,
     options::{
         IndexModel, ReadConcern, RenameTarget, SearchIndexModel, SelectionCriteria,
         UpdateModifications, WriteConcern,
@@ -253,6 +254,14 @@ impl<T: Serialize + Send + Sync> Collection<T> {
     /// Like [`motorcade::Collection::insert_many`].
     pub fn insert_many(&self, docs: impl IntoIterator<Item = impl Borrow<T>>) -> InsertMany<'_> {
         self.inner.insert_many(docs)
+    }
+
+    /// Like [`motorcade::Collection::bulk_write`].
+    pub fn bulk_write(
+        &self,
+        writes: impl IntoIterator<Item = Write<T>>,
+    ) -> CollectionBulkWrite<'_> {
+        self.inner.bulk_write(writes)
     }
 
     /// Like [`motorcade::Collection::replace_one`].

@@ -50,6 +50,6 @@ pub use cursor::Cursor;
 pub use database::Database;
 pub use motorcade::{
     IndexModel, Namespace, SearchIndexModel, SearchIndexType, ServerInfo, ServerType,
-    TopologyDescription, TopologyType, action, bson, error, event, options, results,
+    TopologyDescription, TopologyType, action, bson, bulk, error, event, options, results,
 };
 pub use run::Run;

@@ -5,8 +5,8 @@ use motorcade::{
     error::{Error, Result},
     options::ClientOptions,
     results::{
-        CreateIndexResult, CreateIndexesResult, DeleteResult, InsertManyResult, InsertOneResult,
-        UpdateResult,
+        CollectionBulkWriteResult, CreateIndexResult, CreateIndexesResult, DeleteResult,
+        InsertManyResult, InsertOneResult, UpdateResult,
     },
 };
 
@@ -95,6 +95,7 @@ lift_as_it_is!(
     u64,
     Document,
     ClientOptions,
+    CollectionBulkWriteResult,
     CreateIndexResult,
     CreateIndexesResult,
     DeleteResult,

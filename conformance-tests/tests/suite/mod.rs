@@ -7,6 +7,7 @@
 
 mod authentication;
 mod bad_input;
+mod bulk_writes;
 mod commands;
 mod construction;
 mod cursors;
@@ -52,6 +53,7 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
         explain::cases(),
         bad_input::cases(),
         prose_crud::cases(),
+        bulk_writes::cases(),
     ]
     .concat()
 }

@@ -5,12 +5,12 @@ use std::borrow::Borrow;
 use bson::Bson;
 use serde::Serialize;
 
-use super::{action, option_setters};
+use super::{action, bulk_write, option_setters};
 use crate::{
     collection::{Collection, CollectionHandle},
     error::Result,
     exec,
-    operation::{self, Progress},
+    operation::{self, BulkWrite, Statements, insert_many_result},
     options::{InsertManyOptions, InsertOneOptions, WriteConcern},
     proto::bulk_split::Payload,
     results::{InsertManyResult, InsertOneResult},
@@ -30,7 +30,7 @@ pub struct InsertOne<'a> {
 #[must_use = "an action does nothing until it is awaited"]
 pub struct InsertMany<'a> {
     collection: &'a CollectionHandle,
-    documents: Result<Payload>,
+    documents: Result<Statements>,
     options: InsertManyOptions,
 }
 
@@ -45,9 +45,10 @@ impl<T: Serialize + Send + Sync> Collection<T> {
     /// A BSON error for a value that is no document, the server's write errors (such as one for a
     /// [duplicate key](crate::error::Error::is_duplicate_key)), those of selection and network.
     pub fn insert_one(&self, doc: impl Borrow<T>) -> InsertOne<'_> {
+        let mut payload = Payload::default();
         InsertOne {
             collection: self.handle(),
-            document: serialise([doc]),
+            document: payload.push(doc.borrow()).map(|()| payload),
             options: InsertOneOptions::default(),
         }
     }
@@ -62,20 +63,16 @@ impl<T: Serialize + Send + Sync> Collection<T> {
     /// An insert-many error that tells which documents were refused and which are in, an
     /// invalid-argument error for no document at all; otherwise as [`Collection::insert_one`].
     pub fn insert_many(&self, docs: impl IntoIterator<Item = impl Borrow<T>>) -> InsertMany<'_> {
+        let mut statements = Statements::default();
+        let pushed = docs
+            .into_iter()
+            .try_for_each(|doc| statements.push_insert(doc.borrow()));
         InsertMany {
             collection: self.handle(),
-            documents: serialise(docs),
+            documents: pushed.map(|()| statements),
             options: InsertManyOptions::default(),
         }
     }
-}
-
-fn serialise<T: Serialize>(documents: impl IntoIterator<Item = impl Borrow<T>>) -> Result<Payload> {
-    let mut payload = Payload::default();
-    for document in documents {
-        payload.push(document.borrow())?;
-    }
-    Ok(payload)
 }
 
 impl InsertOne<'_> {
@@ -104,11 +101,6 @@ action! { impl['a] InsertOne<'a> => Result<InsertOneResult>, |self| {
 action! { impl['a] InsertMany<'a> => Result<InsertManyResult>, |self| {
     let Self { collection, documents, options } = self;
     let id = exec::next_operation_id();
-    let mut operation = operation::InsertMany::new(collection.scope(), documents?, options, id)?;
-    loop {
-        let outcome = exec::execute(collection.executor(), &mut operation).await;
-        if let Progress::Done(result) = operation.take(outcome) {
-            return result;
-        }
-    }
+    let operation = BulkWrite::insert_many(collection.scope(), documents?, options, id)?;
+    insert_many_result(bulk_write::run(collection.executor(), operation).await)
 } }

@@ -4,6 +4,7 @@
 //! action, whose setters add options. Awaiting the action does the work.
 
 mod aggregate;
+mod bulk_write;
 mod collections;
 mod count;
 mod databases;
@@ -23,6 +24,7 @@ mod shutdown;
 mod update;
 
 pub use aggregate::Aggregate;
+pub use bulk_write::CollectionBulkWrite;
 pub use collections::{CreateCollection, DropCollection, ListCollections};
 pub use count::{Count, CountDocuments, EstimatedDocumentCount};
 pub use databases::{DropDatabase, ListDatabases};

@@ -2,7 +2,7 @@
 
 use bson::RawDocument;
 
-use super::{Error, ErrorKind, WriteFailure};
+use super::{Error, ErrorKind, WriteFailure, bulk_write::Refusals};
 
 pub(crate) const MAX_TIME_MS_EXPIRED: i32 = 50;
 
@@ -76,7 +76,10 @@ impl Error {
                 let concern = error.write_concern_error.as_ref()?;
                 StateChange::of(Some(concern.code), &concern.message)
             }
-            _ => None,
+            kind => {
+                let concern = Refusals::of(kind)?.unmet()?;
+                StateChange::of(Some(concern.code), &concern.message)
+            }
         }
     }
 
@@ -92,7 +95,7 @@ impl Error {
             ErrorKind::Command(error) => Some(error.code),
             ErrorKind::Write(WriteFailure::WriteConcernError(error)) => Some(error.code),
             ErrorKind::InsertMany(error) => error.write_concern_error.as_ref().map(|e| e.code),
-            _ => None,
+            kind => Refusals::of(kind).and_then(|refusals| Some(refusals.unmet()?.code)),
         };
         code.is_some_and(is_retryable_write)
     }

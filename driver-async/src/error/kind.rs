@@ -2,7 +2,9 @@
 
 use std::{any::Any, convert::Infallible, io, sync::Arc};
 
-use super::{CommandError, Error, InsertManyError, WriteFailure};
+use super::{
+    BulkWriteError, CollectionBulkWriteError, CommandError, Error, InsertManyError, WriteFailure,
+};
 
 /// What went wrong, split by who must act.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -116,6 +118,15 @@ pub enum ErrorKind {
     /// The server refused some of many inserts.
     #[error("{0}")]
     InsertMany(InsertManyError),
+
+    /// The server refused some writes of a [`Client::bulk_write`](crate::Client::bulk_write).
+    #[error("{0}")]
+    BulkWrite(BulkWriteError),
+
+    /// The server refused some writes of a
+    /// [`Collection::bulk_write`](crate::Collection::bulk_write).
+    #[error("{0}")]
+    CollectionBulkWrite(CollectionBulkWriteError),
 
     /// A transaction was used in a way that cannot work.
     #[error("{message}")]

@@ -1,5 +1,6 @@
 //! The one error type of the driver.
 
+mod bulk_write;
 mod codes;
 mod kind;
 mod server;
@@ -8,6 +9,8 @@ use std::{any::Any, collections::HashSet, error::Error as StdError, fmt, sync::A
 
 use bson::{RawDocument, RawDocumentBuf};
 
+use bulk_write::Refusals;
+pub use bulk_write::{BulkWriteError, CollectionBulkWriteError, PartialBulkWriteResult};
 pub(crate) use codes::StateChange;
 pub use kind::ErrorKind;
 pub use server::{
@@ -97,7 +100,8 @@ impl Error {
     }
 
     /// The server's code for this error: of a command, write or write concern error, or of the
-    /// first write error of many.
+    /// first write error of many. When there is none of these, that of the error that ended an
+    /// operation of several commands.
     pub fn code(&self) -> Option<i32> {
         match &*self.kind {
             ErrorKind::Command(error) => Some(error.code),
@@ -112,6 +116,17 @@ impl Error {
                     .map(|error| error.code)
                     .or_else(|| error.write_concern_error.as_ref().map(|error| error.code))
             }
+            kind => Refusals::of(kind).and_then(|refusals| refusals.code()),
+        }
+        .or_else(|| self.ended_by()?.code())
+    }
+
+    /// The error that ended an operation of several commands, which this error only frames.
+    fn ended_by(&self) -> Option<&Self> {
+        match &*self.kind {
+            ErrorKind::InsertMany(_)
+            | ErrorKind::BulkWrite(_)
+            | ErrorKind::CollectionBulkWrite(_) => self.context.as_ref()?.source.as_ref(),
             _ => None,
         }
     }
@@ -160,7 +175,10 @@ impl Error {
                 .write_errors
                 .as_ref()
                 .is_some_and(|errors| errors.iter().any(|e| codes::is_duplicate_key(e.code))),
-            _ => self.code().is_some_and(codes::is_duplicate_key),
+            kind => match Refusals::of(kind) {
+                Some(refusals) => refusals.has_duplicate_key(),
+                None => self.code().is_some_and(codes::is_duplicate_key),
+            },
         }
     }
 
@@ -169,16 +187,19 @@ impl Error {
         match &*self.kind {
             ErrorKind::Timeout { .. } | ErrorKind::ServerSelection { .. } => true,
             ErrorKind::Io(error) => error.kind() == std::io::ErrorKind::TimedOut,
-            _ => self.code() == Some(codes::MAX_TIME_MS_EXPIRED),
+            _ => {
+                self.code() == Some(codes::MAX_TIME_MS_EXPIRED)
+                    || self.ended_by().is_some_and(Self::is_timeout)
+            }
         }
     }
 
     /// Whether the connection to a server failed.
     pub fn is_network(&self) -> bool {
-        matches!(
-            &*self.kind,
-            ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. }
-        )
+        match &*self.kind {
+            ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } => true,
+            _ => self.ended_by().is_some_and(Self::is_network),
+        }
     }
 
     /// The labels that the server or the driver gave this error.
@@ -289,6 +310,15 @@ impl Error {
     pub(crate) fn with_source(mut self, source: Self) -> Self {
         self.context_mut().source = Some(source);
         self
+    }
+
+    /// Frames the error that ended an operation of several commands. Its labels are those of the
+    /// whole: whether a transaction may be tried again hangs by them.
+    pub(crate) fn ending_with(mut self, error: Self) -> Self {
+        for label in error.labels() {
+            self.add_label(label);
+        }
+        self.with_source(error)
     }
 
     fn context_mut(&mut self) -> &mut Context {

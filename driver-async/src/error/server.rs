@@ -133,6 +133,19 @@ impl IndexedWriteError {
     }
 }
 
+impl WriteError {
+    /// The same error, at this place among all writes that were given.
+    pub(super) fn at(self, index: usize) -> IndexedWriteError {
+        IndexedWriteError {
+            index,
+            code: self.code,
+            code_name: self.code_name,
+            message: self.message,
+            details: self.details,
+        }
+    }
+}
+
 impl From<IndexedWriteError> for WriteError {
     fn from(error: IndexedWriteError) -> Self {
         Self {
@@ -215,14 +228,14 @@ impl fmt::Display for InsertManyError {
 
 /// The message of a duplicate key error quotes the document's key after `dup key:`; it is cut
 /// there, so that no document content gets into logs. The field keeps all of it.
-fn write_message(code: i32, message: &str) -> &str {
+pub(super) fn write_message(code: i32, message: &str) -> &str {
     if !super::codes::is_duplicate_key(code) {
         return message;
     }
     message.split(" dup key:").next().unwrap_or(message)
 }
 
-fn write_error(
+pub(super) fn write_error(
     f: &mut fmt::Formatter<'_>,
     what: &str,
     code: i32,

@@ -4,6 +4,7 @@
 //! every command has (the database, session, concerns and read preference).
 
 mod aggregate;
+mod bulk_write;
 mod count;
 mod create_collection;
 mod create_indexes;
@@ -31,6 +32,7 @@ mod update;
 mod write_reply;
 
 pub(crate) use aggregate::Aggregate;
+pub(crate) use bulk_write::{BulkWrite, Progress, Statements, insert_many_result};
 pub(crate) use count::{Count, CountDocuments, EstimatedDocumentCount};
 pub(crate) use create_collection::CreateCollection;
 pub(crate) use create_indexes::CreateIndexes;
@@ -43,7 +45,7 @@ pub(crate) use explain::{Explain, Explained};
 pub(crate) use find::{Find, FindOne};
 pub(crate) use find_and_modify::FindAndModify;
 pub(crate) use get_more::GetMore;
-pub(crate) use insert::{InsertMany, InsertOne, Progress};
+pub(crate) use insert::InsertOne;
 pub(crate) use kill_cursors::KillCursors;
 pub(crate) use list_collections::ListCollections;
 pub(crate) use list_databases::ListDatabases;

@@ -1,6 +1,6 @@
 //! `update`.
 
-use bson::{Document, RawDocumentBuf};
+use bson::{Document, RawDocument, RawDocumentBuf};
 
 use super::{
     Operation, Retryability, Scope, Target, WIRE_4_2,
@@ -28,26 +28,8 @@ impl Modification {
     /// The server would take one kind for the other, so it never sees them mixed up.
     pub(super) fn validate(&self) -> Result<()> {
         match self {
-            Self::One(UpdateModifications::Document(update))
-            | Self::Many(UpdateModifications::Document(update)) => match update.keys().next() {
-                Some(key) if key.starts_with('$') => Ok(()),
-                _ => Err(Error::invalid_argument(
-                    "an update must begin with an operator such as \"$set\"; \
-                         to replace a whole document, use replace_one",
-                )),
-            },
-            Self::One(UpdateModifications::Pipeline(_))
-            | Self::Many(UpdateModifications::Pipeline(_)) => Ok(()),
-            Self::Replacement(document) => match document.iter().next() {
-                Some(Ok((key, _))) if key.as_str().starts_with('$') => {
-                    Err(Error::invalid_argument(format!(
-                        "a replacement must not begin with the operator {:?}; \
-                         to update a document, use update_one",
-                        key.as_str()
-                    )))
-                }
-                _ => Ok(()),
-            },
+            Self::One(update) | Self::Many(update) => check_update(update),
+            Self::Replacement(document) => check_replacement(document),
         }
     }
 
@@ -60,14 +42,7 @@ impl Modification {
         target: &Target<'_>,
     ) -> Result<()> {
         match self {
-            Self::One(UpdateModifications::Document(document))
-            | Self::Many(UpdateModifications::Document(document)) => {
-                command.append_document(key, document)
-            }
-            Self::One(UpdateModifications::Pipeline(stages))
-            | Self::Many(UpdateModifications::Pipeline(stages)) => {
-                command.append_documents(key, stages)
-            }
+            Self::One(update) | Self::Many(update) => write_update(key, update, command),
             Self::Replacement(document) => {
                 let (size, most) = (document.as_bytes().len(), target.max_bson_object_size);
                 if size > most {
@@ -78,6 +53,45 @@ impl Modification {
                 command.append_raw_document(key, document)
             }
         }
+    }
+}
+
+/// Refuses an update that a server would take for a replacement.
+pub(super) fn check_update(update: &UpdateModifications) -> Result<()> {
+    match update {
+        UpdateModifications::Document(update) => match update.keys().next() {
+            Some(key) if key.starts_with('$') => Ok(()),
+            _ => Err(Error::invalid_argument(
+                "an update must begin with an operator such as \"$set\"; \
+                 to replace a whole document, use replace_one",
+            )),
+        },
+        UpdateModifications::Pipeline(_) => Ok(()),
+    }
+}
+
+/// Refuses a replacement that a server would take for an update.
+pub(super) fn check_replacement(document: &RawDocument) -> Result<()> {
+    match document.iter().next() {
+        Some(Ok((key, _))) if key.as_str().starts_with('$') => {
+            Err(Error::invalid_argument(format!(
+                "a replacement must not begin with the operator {:?}; \
+                 to update a document, use update_one",
+                key.as_str()
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn write_update(
+    key: &str,
+    update: &UpdateModifications,
+    command: &mut DocumentWriter<'_>,
+) -> Result<()> {
+    match update {
+        UpdateModifications::Document(document) => command.append_document(key, document),
+        UpdateModifications::Pipeline(stages) => command.append_documents(key, stages),
     }
 }
 
@@ -178,7 +192,7 @@ impl Operation for Update<'_> {
         Ok(UpdateResult {
             matched_count: parsed.n.saturating_sub(upserted),
             modified_count: parsed.modified,
-            upserted_id: parsed.upserted.into_iter().next(),
+            upserted_id: parsed.upserted.into_iter().next().map(|(_, id)| id),
         })
     }
 

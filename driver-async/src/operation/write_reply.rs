@@ -15,8 +15,8 @@ pub(super) struct WriteReply {
     pub(super) n: u64,
     /// How many documents were changed.
     pub(super) modified: u64,
-    /// The `_id` of every upserted document.
-    pub(super) upserted: Vec<Bson>,
+    /// The place in the command of every write that upserted a document, and the document's `_id`.
+    pub(super) upserted: Vec<(usize, Bson)>,
     pub(super) write_errors: Vec<IndexedWriteError>,
     pub(super) write_concern_error: Option<WriteConcernError>,
 }
@@ -98,16 +98,20 @@ fn store_count(place: &mut u64, value: RawBsonRef<'_>) -> bool {
     }
 }
 
-fn upserted(array: &RawArray) -> Result<Vec<Bson>> {
-    let ids = array.into_iter().map(|element| {
-        let id = match element {
-            Ok(RawBsonRef::Document(upsert)) => upsert.get("_id").ok().flatten(),
-            _ => None,
-        };
-        id.and_then(|id| Bson::try_from(id).ok())
+fn upserted(array: &RawArray) -> Result<Vec<(usize, Bson)>> {
+    let upserts = array.into_iter().map(|element| {
+        let upsert = element.ok().and_then(|element| element.as_document());
+        upsert
+            .and_then(upserted_one)
             .ok_or_else(|| wrong_type("upserted"))
     });
-    ids.collect()
+    upserts.collect()
+}
+
+fn upserted_one(upsert: &RawDocument) -> Option<(usize, Bson)> {
+    let index = whole_number(upsert.get("index").ok()??)?;
+    let id = Bson::try_from(upsert.get("_id").ok()??).ok()?;
+    Some((usize::try_from(index).ok()?, id))
 }
 
 fn write_errors(array: &RawArray) -> Result<Vec<IndexedWriteError>> {
@@ -142,6 +146,7 @@ mod tests {
             doc! { "writeErrors": [1] },
             doc! { "writeConcernError": [] },
             doc! { "upserted": [{}] },
+            doc! { "upserted": [{ "index": -1, "_id": 1 }] },
             doc! { "upserted": 1 },
         ] {
             assert!(parse(&reply).is_err(), "{reply}");

@@ -1,6 +1,7 @@
 //! The options of the client and of every operation.
 
 mod aggregate;
+mod bulk_write;
 mod client;
 mod collation;
 mod collection;
@@ -32,6 +33,10 @@ mod update;
 mod write_concern;
 
 pub use aggregate::AggregateOptions;
+pub use bulk_write::{
+    BulkWriteOptions, CollectionBulkWriteOptions, DeleteManyModel, DeleteOneModel, InsertOneModel,
+    ModelDocument, ReplaceOneModel, UpdateManyModel, UpdateOneModel, WriteModel,
+};
 pub use client::ClientOptions;
 pub(crate) use client::{MAX_APP_NAME_LENGTH, TopologyOptions, validate_topology};
 pub use collation::{

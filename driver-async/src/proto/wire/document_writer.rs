@@ -108,6 +108,23 @@ impl<'a> DocumentWriter<'a> {
         document(self.buffer, value)
     }
 
+    /// Appends a document that `write` puts, whole, at the end of the buffer, and shows it.
+    ///
+    /// # Errors
+    /// Those of `write`, and a BSON error when it wrote no document.
+    pub fn append_document_from(
+        &mut self,
+        key: &str,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+    ) -> Result<&RawDocument> {
+        self.key(ElementType::EmbeddedDocument, key)?;
+        let start = self.buffer.len();
+        write(self.buffer)?;
+        Ok(RawDocument::from_bytes(
+            self.buffer.get(start..).unwrap_or_default(),
+        )?)
+    }
+
     /// Appends any value.
     pub fn append_bson(&mut self, key: &str, value: &Bson) -> Result<()> {
         element(self.buffer, key, value)
