@@ -83,6 +83,9 @@ fn run_in_time(case: &Arc<CaseState>, file: &Arc<TestFile>, index: usize) -> Res
 }
 
 fn perform(case: &Arc<CaseState>, file: &TestFile, test: &Test) -> Result<(), String> {
+    if file.initial_data.is_empty() {
+        data::drop_leftovers(&case.environment, &file.create_entities)?;
+    }
     for data in &file.initial_data {
         data::load(&case.environment, data)?;
     }

@@ -6,7 +6,7 @@ use super::environment::Environment;
 use super::flavor::driver::error::Result;
 use super::flavor::driver::options::ReadConcern;
 use super::flavor::{collect, go};
-use crate::unified::file::CollectionData;
+use crate::unified::file::{CollectionData, EntityDescription};
 
 /// Makes a collection hold these documents and nothing else.
 pub(super) fn load(
@@ -33,6 +33,31 @@ fn try_load(environment: &Environment, data: &CollectionData) -> Result<()> {
     }
     if !data.documents.is_empty() {
         go!(collection.insert_many(&data.documents))?;
+    }
+    Ok(())
+}
+
+/// Drops the collections of a file that doesn't say what they hold: what other files left there
+/// would be in its way, in an order of files that its authors did not think of.
+pub(super) fn drop_leftovers(
+    environment: &Environment,
+    entities: &[EntityDescription],
+) -> std::result::Result<(), String> {
+    for entity in entities {
+        let EntityDescription::Collection(collection) = entity else {
+            continue;
+        };
+        let database = entities.iter().find_map(|entity| match entity {
+            EntityDescription::Database(database) if database.id == collection.database => {
+                Some(database)
+            }
+            _ => None,
+        });
+        let Some(database) = database else { continue };
+        let database = environment.database(&database.database_name);
+        let leftover = database.collection::<Document>(&collection.collection_name);
+        go!(leftover.drop())
+            .map_err(|error| format!("leftovers of {}: {error}", collection.collection_name))?;
     }
     Ok(())
 }

@@ -108,6 +108,7 @@ fn distinct(
     let action = with_arguments!(collection.distinct(field, filter), arguments, {
         "collation" => collation,
         "comment" => comment: Bson,
+        "hint" => hint,
         "maxTimeMS" => max_time,
         "rawData" => raw_data,
         "readConcern" => read_concern,
