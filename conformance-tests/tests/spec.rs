@@ -17,6 +17,7 @@ use conformance_tests::ledger::{self, Ending, Entry, Ledger};
 use conformance_tests::skips::Skips;
 use conformance_tests::spec_files::{self, SpecFolder};
 use conformance_tests::suites::{self, Suite};
+use conformance_tests::unified::schema;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 const FLAVORS: [Flavor; 2] = [Flavor::Async, Flavor::Sync];
@@ -66,6 +67,11 @@ fn run(arguments: &Arguments, folder: &Path) -> ExitCode {
                 Err(format!("unused: {unused:#?}").into())
             }
         },
+    ));
+    let folder = folder.to_owned();
+    trials.push(Trial::test(
+        "every_unified_file_follows_the_schema",
+        move || follow_the_schema(&folder),
     ));
     let conclusion = libtest_mimic::run(arguments, trials);
     let differs = ledger::is_whole(arguments) && differ(arguments, &sides);
@@ -163,6 +169,22 @@ fn trials(folder: &Path, skips: &Arc<Skips>, sides: &[Arc<Side>; 2]) -> Vec<Tria
         eprintln!("not part of this release: {count} cases of suite {suite}");
     }
     trials
+}
+
+/// Fails when the format's schema refuses a file that is not meant to break it.
+fn follow_the_schema(folder: &Path) -> Result<(), Failed> {
+    let mut refused = Vec::new();
+    for path in spec_files::json_files(folder)? {
+        if let Some(file) = spec_files::read(&path)?
+            && matches!(file.suite, Suite::Unified(_))
+        {
+            refused.extend(schema::validate(&file).err());
+        }
+    }
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(format!("refused: {refused:#?}").into())
 }
 
 fn trial(case: Case, skips: &Arc<Skips>, side: &Arc<Side>) -> Trial {

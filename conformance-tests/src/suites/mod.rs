@@ -48,6 +48,8 @@ pub enum Suite {
     DnsSeedlist,
     /// The unified test format, which most live suites share; with the name of the specification.
     Unified(&'static str),
+    /// `unified-test-format/tests/invalid`: files that the format's schema must refuse.
+    UnifiedInvalid,
 }
 
 /// Expands one file of a suite into its cases.
@@ -79,6 +81,7 @@ fn runner(suite: Suite) -> Runner {
         }
         Suite::DnsSeedlist => Runner::NotYet("SRV resolution is not part of this release"),
         Suite::Unified(specification) => unified_runner(specification),
+        Suite::UnifiedInvalid => Runner::Runs(unified::schema::invalid_cases),
     }
 }
 

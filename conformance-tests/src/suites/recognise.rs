@@ -56,12 +56,22 @@ pub(crate) fn is_companion(json: &Value) -> bool {
 
 /// The suite that a file belongs to, if any.
 pub(crate) fn recognise(path: &Path, json: &Value) -> Option<Suite> {
+    let shape = by_shape(json);
+    if shape.is_none() && is_in_folder(path, "invalid") {
+        return Some(Suite::UnifiedInvalid);
+    }
     if json.get("schemaVersion").is_some() {
         return Some(Suite::Unified(specification(path)));
     }
-    by_shape(json)
+    shape
         .or_else(|| by_path(path))
         .or_else(|| json["tests"].as_array().and_then(|tests| uri_suite(tests)))
+}
+
+/// True when the folder that holds the file has that name.
+fn is_in_folder(path: &Path, name: &str) -> bool {
+    let folder = path.parent().and_then(Path::file_name);
+    folder.is_some_and(|folder| folder == name)
 }
 
 fn by_shape(json: &Value) -> Option<Suite> {
@@ -178,6 +188,19 @@ mod tests {
             assert_eq!(suite("/tmp/held/x.json", &json), Some(expected), "{json}");
         }
         assert_eq!(suite("/tmp/held/x.json", &json!({ "a": 1 })), None);
+    }
+
+    #[test]
+    fn files_that_break_the_unified_format_are_known_by_their_folder() {
+        for json in [json!({ "schemaVersion": 1 }), json!({ "tests": [] })] {
+            let found = suite("/tmp/held/invalid/x.json", &json);
+            assert_eq!(found, Some(Suite::UnifiedInvalid), "{json}");
+        }
+        let other = json!({ "bson_type": "0x01" });
+        assert_eq!(
+            suite("/tmp/held/invalid/x.json", &other),
+            Some(Suite::BsonCorpus)
+        );
     }
 
     #[test]

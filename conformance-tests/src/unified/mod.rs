@@ -19,5 +19,6 @@ mod proof;
 pub mod recorder;
 pub mod requirements;
 pub mod results;
+pub mod schema;
 
 pub use cases::{cases, possible_cases};
