@@ -93,6 +93,7 @@ macro_rules! lift_as_it_is {
 lift_as_it_is!(
     (),
     u64,
+    String,
     Document,
     ClientOptions,
     CollectionBulkWriteResult,

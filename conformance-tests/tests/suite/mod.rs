@@ -8,13 +8,16 @@
 mod authentication;
 mod bad_input;
 mod bulk_writes;
+mod collections;
 mod commands;
 mod construction;
 mod cursors;
 mod discovery;
 mod encryption;
+mod enumerations;
 mod explain;
 mod find_and_modify;
+mod indexes;
 mod lifecycle;
 mod log_messages;
 mod monitoring;
@@ -23,6 +26,7 @@ mod pool_establishing;
 mod prose_crud;
 mod recorder;
 mod retries;
+mod run_commands;
 mod servers;
 mod sessions;
 mod support;
@@ -45,6 +49,10 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
         commands::cases(),
         log_messages::cases(),
         cursors::cases(),
+        run_commands::cases(),
+        collections::cases(),
+        indexes::cases(),
+        enumerations::cases(),
         sessions::cases(),
         retries::cases(),
         writes::cases(),

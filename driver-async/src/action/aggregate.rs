@@ -12,7 +12,7 @@ use crate::{
     database::Database,
     error::Result,
     exec,
-    operation::{self, Scope},
+    operation::{self, Scope, Source},
     options::{AggregateOptions, Collation, Hint, ReadConcern, SelectionCriteria, WriteConcern},
 };
 
@@ -22,6 +22,7 @@ use crate::{
 pub struct Aggregate<'a, T = Document> {
     client: &'a Client,
     scope: Scope<'a>,
+    source: Source,
     pipeline: Vec<Document>,
     options: AggregateOptions,
     documents: PhantomData<fn() -> T>,
@@ -36,7 +37,12 @@ impl<T: Send + Sync> Collection<T> {
     /// # Errors
     /// The server's, for a pipeline that it refuses; those of selection and network.
     pub fn aggregate(&self, pipeline: impl IntoIterator<Item = Document>) -> Aggregate<'_> {
-        Aggregate::new(self.client(), self.handle().scope(), pipeline)
+        Aggregate::new(
+            self.client(),
+            self.handle().scope(),
+            Source::Collection,
+            pipeline,
+        )
     }
 }
 
@@ -47,7 +53,7 @@ impl Database {
     /// # Errors
     /// As [`Collection::aggregate`].
     pub fn aggregate(&self, pipeline: impl IntoIterator<Item = Document>) -> Aggregate<'_> {
-        Aggregate::new(self.client(), self.scope(), pipeline)
+        Aggregate::new(self.client(), self.scope(), Source::Database, pipeline)
     }
 }
 
@@ -55,6 +61,7 @@ impl<'a> Aggregate<'a> {
     fn new(
         client: &'a Client,
         scope: Scope<'a>,
+        source: Source,
         pipeline: impl IntoIterator<Item = Document>,
     ) -> Self {
         let pipeline = pipeline.into_iter().collect();
@@ -62,6 +69,7 @@ impl<'a> Aggregate<'a> {
         Self {
             client,
             scope,
+            source,
             pipeline,
             options,
             documents: PhantomData,
@@ -91,6 +99,7 @@ impl<'a, T> Aggregate<'a, T> {
         Aggregate {
             client: self.client,
             scope: self.scope,
+            source: self.source,
             pipeline: self.pipeline,
             options: self.options,
             documents: PhantomData,
@@ -98,7 +107,7 @@ impl<'a, T> Aggregate<'a, T> {
     }
 
     fn operation(self) -> operation::Aggregate<'a> {
-        operation::Aggregate::new(self.scope, self.pipeline, self.options)
+        operation::Aggregate::new(self.scope, self.source, self.pipeline, self.options)
     }
 }
 

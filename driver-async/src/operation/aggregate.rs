@@ -12,22 +12,35 @@ use crate::{
     },
 };
 
-/// Runs a pipeline on a collection, or on a database when the scope names no collection.
+/// Runs a pipeline.
 #[derive(Debug)]
 pub(crate) struct Aggregate<'a> {
     scope: Scope<'a>,
+    source: Source,
     pipeline: Vec<Document>,
     options: AggregateOptions,
+}
+
+/// What a pipeline begins with. A collection whose name is empty must not be taken for a database,
+/// where the pipeline would do something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The collection that the scope names.
+    Collection,
+    /// The database itself.
+    Database,
 }
 
 impl<'a> Aggregate<'a> {
     pub(crate) fn new(
         scope: Scope<'a>,
+        source: Source,
         pipeline: Vec<Document>,
         options: AggregateOptions,
     ) -> Self {
         Self {
             scope,
+            source,
             pipeline,
             options,
         }
@@ -96,9 +109,9 @@ impl Operation for Aggregate<'_> {
 
     fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()> {
         let options = &self.options;
-        match self.scope.collection {
-            "" => command.append_i32("aggregate", 1)?,
-            collection => command.append_str("aggregate", collection)?,
+        match self.source {
+            Source::Collection => command.append_str("aggregate", self.scope.collection)?,
+            Source::Database => command.append_i32("aggregate", 1)?,
         }
         command.append_documents("pipeline", &self.pipeline)?;
         // A batch size of 0 would keep a pipeline from writing.
@@ -160,7 +173,12 @@ mod tests {
             "collation": { "locale": "en" }, "comment": 1, "hint": "x", "maxTimeMS": 1000,
             "let": { "v": 1 }, "rawData": true,
         };
-        let mut operation = Aggregate::new(scope(), vec![doc! { "$match": {} }], options);
+        let mut operation = Aggregate::new(
+            scope(),
+            Source::Collection,
+            vec![doc! { "$match": {} }],
+            options,
+        );
         assert_eq!(written_for_newest(&mut operation), wanted);
         assert_eq!(operation.settings().max_await_time, None);
         assert_eq!(operation.retryability(), Retryability::Read);
@@ -172,9 +190,15 @@ mod tests {
             collection: "",
             ..scope()
         };
-        let mut operation = Aggregate::new(scope, vec![], AggregateOptions::default());
-        let wanted = doc! { "aggregate": 1, "pipeline": [], "cursor": {} };
-        assert_eq!(written(&mut operation), wanted);
+        for (source, named) in [
+            (Source::Database, bson::Bson::Int32(1)),
+            (Source::Collection, "".into()),
+        ] {
+            let options = AggregateOptions::default();
+            let mut operation = Aggregate::new(scope, source, vec![], options);
+            let wanted = doc! { "aggregate": named, "pipeline": [], "cursor": {} };
+            assert_eq!(written(&mut operation), wanted);
+        }
     }
 
     #[test]
@@ -189,7 +213,7 @@ mod tests {
         for (stage, writes) in [("$out", true), ("$merge", true), ("$limit", false)] {
             let pipeline = vec![doc! { "$match": {} }, doc! { stage: "x" }];
             let options = AggregateOptions::builder().batch_size(5).build();
-            let mut operation = Aggregate::new(scope, pipeline, options);
+            let mut operation = Aggregate::new(scope, Source::Collection, pipeline, options);
             let command = written(&mut operation);
             let cursor = command.get_document("cursor").unwrap();
             assert_eq!(cursor.is_empty(), writes, "{stage}");

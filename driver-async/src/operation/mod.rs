@@ -31,7 +31,7 @@ mod search_indexes;
 mod update;
 mod write_reply;
 
-pub(crate) use aggregate::Aggregate;
+pub(crate) use aggregate::{Aggregate, Source};
 pub(crate) use bulk_write::{BulkWrite, Progress, Statements, insert_many_result};
 pub(crate) use count::{Count, CountDocuments, EstimatedDocumentCount};
 pub(crate) use create_collection::CreateCollection;

@@ -5,7 +5,7 @@
 
 use bson::{Document, RawBsonRef, doc};
 
-use super::{Aggregate, NAMESPACE_NOT_FOUND, Operation, Scope, Target};
+use super::{Aggregate, NAMESPACE_NOT_FOUND, Operation, Scope, Source, Target};
 use crate::{
     error::{Error, Result},
     options::{AggregateOptions, SearchIndexModel},
@@ -73,7 +73,8 @@ pub(crate) fn list_search_indexes(
         write_concern: None,
         ..options
     };
-    Aggregate::new(scope, vec![doc! { "$listSearchIndexes": named }], options)
+    let pipeline = vec![doc! { "$listSearchIndexes": named }];
+    Aggregate::new(scope, Source::Collection, pipeline, options)
 }
 
 impl Operation for CreateSearchIndexes<'_> {
