@@ -172,6 +172,8 @@ deserialised!(
     motorcade::options::IndexOptionDefaults,
     motorcade::options::IndexModification,
     motorcade::options::ReadConcern,
+    motorcade::options::AggregateOptions,
+    motorcade::options::SearchIndexModel,
     motorcade::options::TimeseriesModification,
     motorcade::options::TimeseriesOptions,
     motorcade::options::UpdateModifications,

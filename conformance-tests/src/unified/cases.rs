@@ -29,12 +29,14 @@ fn expand(file: &SpecFile, impossible: fn(String) -> Outcome) -> Vec<Case> {
     let tests = parsed.tests.iter().enumerate();
     tests
         .map(|(index, test)| {
-            let decided = decided(&parsed, test, impossible);
+            let skipped = skipped(test);
+            let missing = missing::missing(&parsed, test, &file.json["tests"][index]);
+            let impossible = missing.map(|why| impossible(why.to_owned()));
             let (parsed, name) = (Arc::clone(&parsed), file.name.clone());
             Case::observed(file, &test.description, move |context| {
-                let mut ended = match decided {
-                    Some(outcome) => outcome.into(),
-                    None => run(context, &parsed, index),
+                let mut ended = match skipped {
+                    Some(reason) => Outcome::Skipped(reason).into(),
+                    None => run(context, &parsed, index, impossible),
                 };
                 ended.outcome = judged(&name, ended.outcome);
                 ended
@@ -43,20 +45,24 @@ fn expand(file: &SpecFile, impossible: fn(String) -> Outcome) -> Vec<Case> {
         .collect()
 }
 
-/// What comes of a case that need not be run to know it.
-fn decided(file: &TestFile, test: &Test, impossible: fn(String) -> Outcome) -> Option<Outcome> {
-    let skipped = test.skip_reason.clone();
-    skipped
-        .or_else(|| missing::left_out(test).map(str::to_owned))
-        .map(Outcome::Skipped)
-        .or_else(|| missing::missing(file, test).map(|why| impossible(why.to_owned())))
+/// Why a case is not run anywhere.
+fn skipped(test: &Test) -> Option<String> {
+    let reason = test.skip_reason.clone();
+    reason.or_else(|| missing::left_out(test).map(str::to_owned))
 }
 
-fn run(context: &Context, file: &Arc<TestFile>, index: usize) -> Ended {
-    match context.flavor {
-        Flavor::Async => non_blocking::run(&context.deployments, file, index),
-        Flavor::Sync => blocking::run(&context.deployments, file, index),
-    }
+/// Runs a case where it can run at all, unless it is impossible: then that is what comes of it.
+fn run(
+    context: &Context,
+    file: &Arc<TestFile>,
+    index: usize,
+    impossible: Option<Outcome>,
+) -> Ended {
+    let run = match context.flavor {
+        Flavor::Async => non_blocking::run,
+        Flavor::Sync => blocking::run,
+    };
+    run(&context.deployments, file, index, impossible)
 }
 
 fn judged(name: &str, outcome: Outcome) -> Outcome {

@@ -1,6 +1,7 @@
 //! What cases need that the drivers don't have, told by reading a case before it is run.
 
 use bson::{Bson, Document};
+use serde_json::Value;
 
 use super::file::{self, EntityDescription, Operation, Test, TestFile};
 
@@ -15,12 +16,34 @@ pub const ENCRYPTION: &str = "the driver has no client-side encryption yet";
 /// Why cases that look at tracing spans fail.
 pub const TRACING: &str = "the runner does not look at tracing spans (expectTracingMessages) yet";
 
-/// What a case needs and cannot have yet; `None` when it can be run.
-pub fn missing(file: &TestFile, test: &Test) -> Option<&'static str> {
+/// What a case needs and cannot have yet; `None` when it can be run. `json` is the case as it
+/// stands in the file: entities that it doesn't name are none of its needs.
+pub fn missing(file: &TestFile, test: &Test, json: &Value) -> Option<&'static str> {
     let of_test = (!test.expect_tracing_messages.is_empty()).then_some(TRACING);
+    let named = |entity: &&EntityDescription| match entity {
+        EntityDescription::Session(_) | EntityDescription::ClientEncryption(_) => {
+            names(json, entity.id())
+        }
+        _ => true,
+    };
     of_test
-        .or_else(|| file.create_entities.iter().find_map(of_entity))
+        .or_else(|| {
+            file.create_entities
+                .iter()
+                .filter(named)
+                .find_map(of_entity)
+        })
         .or_else(|| test.operations.iter().find_map(of_operation))
+}
+
+/// Whether a text stands anywhere in a case.
+fn names(json: &Value, id: &str) -> bool {
+    match json {
+        Value::String(text) => text == id,
+        Value::Array(values) => values.iter().any(|value| names(value, id)),
+        Value::Object(fields) => fields.values().any(|value| names(value, id)),
+        _ => false,
+    }
 }
 
 /// Why an operation cannot be performed at all, and never will be: a case with it may be skipped,
@@ -111,7 +134,7 @@ mod tests {
             "tests": [{ "description": "t", "operations": [operation] }],
         });
         let file = TestFile::parse(&json).unwrap();
-        missing(&file, &file.tests[0])
+        missing(&file, &file.tests[0], &json["tests"][0])
     }
 
     #[test]
@@ -143,6 +166,8 @@ mod tests {
         ] {
             assert_eq!(missing_in(client.clone(), operation), Some(expected));
         }
+        let unused = json!([{ "session": { "id": "session0", "client": "client0" } }]);
+        assert_eq!(missing_in(unused, find(json!({}))), None);
         let hasty = json!([{ "client": { "id": "client0", "uriOptions": { "timeoutMS": 1 } } }]);
         assert_eq!(missing_in(hasty, find(json!({}))), Some(TIMEOUTS));
     }

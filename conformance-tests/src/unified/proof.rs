@@ -18,7 +18,7 @@ const REASONS: [(&str, &[&str]); 12] = [
     ("entity-session-client-undefined", &["no entity `foo`"]),
     (
         "ignoreResultAndError-malformed",
-        &["unsupported argument `foo`"],
+        &["argument `document` is absent"],
     ),
     ("ignoreResultAndError", &["code 11000"]),
     ("operation-failure", &["code 59", "code 2"]),

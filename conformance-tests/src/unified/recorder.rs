@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bson::oid::ObjectId;
 use bson::{Bson, Document};
 use motorcade::TopologyDescription;
 use motorcade::event::EventHandler;
@@ -53,6 +54,7 @@ struct Seen {
     checked_out: i64,
     ready: BTreeMap<ServerAddress, u64>,
     topology: TopologyDescription,
+    topology_id: Option<ObjectId>,
     fail_point_server: Option<ServerAddress>,
 }
 
@@ -139,6 +141,11 @@ impl Recorder {
     /// What the client knows of the deployment now.
     pub fn topology(&self) -> TopologyDescription {
         self.seen().topology.clone()
+    }
+
+    /// The id that the client's log messages carry; none before it looks for its servers.
+    pub fn topology_id(&self) -> Option<ObjectId> {
+        self.seen().topology_id
     }
 
     /// The server that the last `configureFailPoint` went to.
@@ -296,6 +303,9 @@ impl Seen {
             Event::Cmap(CmapEvent::ConnectionCheckedIn(_)) => self.checked_out -= 1,
             Event::Cmap(CmapEvent::ConnectionReady(event)) => {
                 *self.ready.entry(event.address.clone()).or_default() += 1;
+            }
+            Event::Sdam(SdamEvent::TopologyOpening(event)) => {
+                self.topology_id = Some(event.topology_id);
             }
             Event::Sdam(SdamEvent::TopologyDescriptionChanged(event)) => {
                 self.topology = event.new_description.clone();

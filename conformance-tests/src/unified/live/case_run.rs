@@ -13,13 +13,20 @@ use crate::case::{Ended, Outcome, panic_text};
 use crate::deployments::Deployments;
 use crate::unified::events::match_events;
 use crate::unified::file::{Test, TestFile};
+use crate::unified::logs::match_log_messages;
 use crate::unified::requirements::choose;
 
 /// How long a case may take. The longest of the specifications' waits are 10 seconds each.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Runs a case on the first deployment that it can run on.
-pub(crate) fn run(deployments: &Deployments, file: &Arc<TestFile>, index: usize) -> Ended {
+/// Runs a case on the first deployment that it can run on; one that is impossible ends as told
+/// instead, if there is such a deployment.
+pub(crate) fn run(
+    deployments: &Deployments,
+    file: &Arc<TestFile>,
+    index: usize,
+    impossible: Option<Outcome>,
+) -> Ended {
     let Some(test) = file.tests.get(index) else {
         return Outcome::Failed(format!("the file has no test number {index}")).into();
     };
@@ -27,6 +34,9 @@ pub(crate) fn run(deployments: &Deployments, file: &Arc<TestFile>, index: usize)
         Ok(environment) => environment,
         Err(outcome) => return outcome.into(),
     };
+    if let Some(outcome) = impossible {
+        return outcome.into();
+    }
     // One case at a time: names of collections and fail points are the same in many files.
     let running = Arc::clone(environment.running());
     let _turn = running.turn();
@@ -83,12 +93,7 @@ fn run_in_time(case: &Arc<CaseState>, file: &Arc<TestFile>, index: usize) -> Res
 }
 
 fn perform(case: &Arc<CaseState>, file: &TestFile, test: &Test) -> Result<(), String> {
-    if file.initial_data.is_empty() {
-        data::drop_leftovers(&case.environment, &file.create_entities)?;
-    }
-    for data in &file.initial_data {
-        data::load(&case.environment, data)?;
-    }
+    data::prepare(&case.environment, file)?;
     create::create(case, &file.create_entities)?;
     for given in &test.operations {
         operation::perform(case, given)?;
@@ -105,6 +110,11 @@ fn perform(case: &Arc<CaseState>, file: &TestFile, test: &Test) -> Result<(), St
         let client = case.entities.client(&expected.client)?;
         match_events(expected, &client.recorder.events(), &case.entities)
             .map_err(|why| format!("events of {}: {why}", expected.client))?;
+    }
+    for expected in &test.expect_log_messages {
+        let client = case.entities.client(&expected.client)?;
+        match_log_messages(expected, &client.log_messages(), &case.entities)
+            .map_err(|why| format!("log messages of {}: {why}", expected.client))?;
     }
     for data in &test.outcome {
         data::check(&case.environment, data)?;

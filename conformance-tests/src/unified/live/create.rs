@@ -7,7 +7,7 @@ use std::time::Duration;
 use bson::{Document, doc};
 use serde::de::DeserializeOwned;
 
-use super::entities::{ClientEntity, Entity};
+use super::entities::{ClientEntity, Entity, Logs};
 use super::flavor::driver::Client;
 use super::flavor::driver::options::{
     ClientOptions, CollectionOptions, DatabaseOptions, ServerApi, ServerApiVersion,
@@ -19,6 +19,9 @@ use crate::unified::connection_string;
 use crate::unified::file::{self, EntityDescription, ServerApiDescription};
 use crate::unified::missing;
 use crate::unified::recorder::Recorder;
+
+/// How many bytes of a document log messages show: more than any that cases look at has.
+const LOGGED_LENGTH: usize = 10_000;
 
 /// Makes entities in their order.
 pub(super) fn create(
@@ -64,13 +67,13 @@ fn make(case: &Arc<CaseState>, description: &EntityDescription) -> Result<Entity
         EntityDescription::Thread(_) => Ok(Entity::Thread(Arc::new(Thread::start(case)))),
         EntityDescription::Session(described) => {
             entities.client(&described.client)?.client()?;
-            Err(missing::SESSIONS.to_owned())
+            Ok(Entity::Missing(missing::SESSIONS))
         }
         EntityDescription::Bucket(described) => {
             entities.database(&described.database)?;
             Err("GridFS is not wired yet".to_owned())
         }
-        EntityDescription::ClientEncryption(_) => Err(missing::ENCRYPTION.to_owned()),
+        EntityDescription::ClientEncryption(_) => Ok(Entity::Missing(missing::ENCRYPTION)),
     }
 }
 
@@ -85,6 +88,8 @@ fn client(case: &CaseState, described: &file::ClientEntity) -> Result<ClientEnti
     }
     let recorder = Recorder::new(described);
     recorder.listen(&mut options);
+    let logs = described.observe_log_messages.map(Logs::begin);
+    options.tracing_max_document_length_bytes = logs.as_ref().map(|_| LOGGED_LENGTH);
     let min_pool_size = options.min_pool_size;
     let client = Client::with_options(options).map_err(|error| error.to_string())?;
     if let Some(patience) = described.await_min_pool_size_ms {
@@ -95,7 +100,7 @@ fn client(case: &CaseState, described: &file::ClientEntity) -> Result<ClientEnti
             Duration::from_millis(patience),
         )?;
     }
-    Ok(ClientEntity::new(client, recorder))
+    Ok(ClientEntity::new(client, recorder, logs))
 }
 
 /// Waits until the pools have their least number of connections. What was told until then is

@@ -6,22 +6,49 @@ use super::environment::Environment;
 use super::flavor::driver::error::Result;
 use super::flavor::driver::options::ReadConcern;
 use super::flavor::{collect, go};
-use crate::unified::file::{CollectionData, EntityDescription};
+use crate::unified::file::{CollectionData, EntityDescription, TestFile};
 
-/// Makes a collection hold these documents and nothing else.
-pub(super) fn load(
+/// Makes the collections hold what the cases of a file start with.
+pub(super) fn prepare(
     environment: &Environment,
-    data: &CollectionData,
+    file: &TestFile,
 ) -> std::result::Result<(), String> {
-    try_load(environment, data).map_err(|error| {
-        format!(
-            "initialData of {}.{}: {error}",
-            data.database_name, data.collection_name
-        )
-    })
+    let described = |name: &str, error| format!("initialData of {name}: {error}");
+    for data in &file.initial_data {
+        load(environment, data).map_err(|error| described(&data.collection_name, error))?;
+    }
+    // A file that says nothing must not depend on the case that came before.
+    if file.initial_data.is_empty() {
+        for (database, collection) in collections(&file.create_entities) {
+            let collection = environment
+                .database(database)
+                .collection::<Document>(collection);
+            go!(collection.drop()).map_err(|error| described(collection.name(), error))?;
+        }
+    }
+    Ok(())
 }
 
-fn try_load(environment: &Environment, data: &CollectionData) -> Result<()> {
+/// The names of the collections that entities stand for, each with that of its database.
+fn collections(entities: &[EntityDescription]) -> Vec<(&str, &str)> {
+    let database_of = |id: &str| {
+        entities.iter().find_map(|entity| match entity {
+            EntityDescription::Database(found) if found.id == id => Some(&*found.database_name),
+            _ => None,
+        })
+    };
+    entities
+        .iter()
+        .filter_map(|entity| match entity {
+            EntityDescription::Collection(found) => {
+                Some((database_of(&found.database)?, &*found.collection_name))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn load(environment: &Environment, data: &CollectionData) -> Result<()> {
     let database = environment.database(&data.database_name);
     let collection = database.collection::<Document>(&data.collection_name);
     go!(collection.drop())?;
@@ -33,31 +60,6 @@ fn try_load(environment: &Environment, data: &CollectionData) -> Result<()> {
     }
     if !data.documents.is_empty() {
         go!(collection.insert_many(&data.documents))?;
-    }
-    Ok(())
-}
-
-/// Drops the collections of a file that doesn't say what they hold: what other files left there
-/// would be in its way, in an order of files that its authors did not think of.
-pub(super) fn drop_leftovers(
-    environment: &Environment,
-    entities: &[EntityDescription],
-) -> std::result::Result<(), String> {
-    for entity in entities {
-        let EntityDescription::Collection(collection) = entity else {
-            continue;
-        };
-        let database = entities.iter().find_map(|entity| match entity {
-            EntityDescription::Database(database) if database.id == collection.database => {
-                Some(database)
-            }
-            _ => None,
-        });
-        let Some(database) = database else { continue };
-        let database = environment.database(&database.database_name);
-        let leftover = database.collection::<Document>(&collection.collection_name);
-        go!(leftover.drop())
-            .map_err(|error| format!("leftovers of {}: {error}", collection.collection_name))?;
     }
     Ok(())
 }

@@ -3,12 +3,16 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bson::oid::ObjectId;
 use bson::{Bson, Document};
 use motorcade::TopologyDescription;
 
 use super::flavor::driver::{Client, Collection, Cursor, Database};
 use super::flavor::go;
 use super::threads::Thread;
+use crate::log_capture::LogCapture;
+use crate::unified::file::{LogComponent, ObservedLogs};
+use crate::unified::logs::LogMessage;
 use crate::unified::matching::Lookup;
 use crate::unified::recorder::Recorder;
 
@@ -22,19 +26,24 @@ pub(super) enum Entity {
     Thread(Arc<Thread>),
     Topology(Arc<TopologyDescription>),
     Bson(Bson),
+    /// One that the driver cannot make yet; the text says why. Cases may describe it and not use
+    /// it.
+    Missing(&'static str),
 }
 
 /// A client and what is watched of it.
 pub(super) struct ClientEntity {
     client: Mutex<Option<Client>>,
     pub(super) recorder: Recorder,
+    logs: Option<Logs>,
 }
 
 impl ClientEntity {
-    pub(super) fn new(client: Client, recorder: Recorder) -> Self {
+    pub(super) fn new(client: Client, recorder: Recorder, logs: Option<Logs>) -> Self {
         Self {
             client: Mutex::new(Some(client)),
             recorder,
+            logs,
         }
     }
 
@@ -44,6 +53,13 @@ impl ClientEntity {
         client
             .clone()
             .ok_or_else(|| "the client has been closed".to_owned())
+    }
+
+    /// The log messages so far that the case observes.
+    pub(super) fn log_messages(&self) -> Vec<LogMessage> {
+        let topology = self.recorder.topology_id();
+        let captured = self.logs.as_ref().zip(topology);
+        captured.map_or_else(Vec::new, |(logs, topology)| logs.messages(topology))
     }
 
     /// Closes the client as a user would.
@@ -65,6 +81,39 @@ impl ClientEntity {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take()
+    }
+}
+
+/// The log messages of a client, as far as a case observes them.
+pub(super) struct Logs {
+    observed: ObservedLogs,
+    capture: LogCapture,
+}
+
+impl Logs {
+    /// Begins to capture; to be called before the client is made.
+    pub(super) fn begin(observed: ObservedLogs) -> Self {
+        Self {
+            observed,
+            capture: LogCapture::begin(),
+        }
+    }
+
+    fn messages(&self, topology: ObjectId) -> Vec<LogMessage> {
+        let mut messages = self.capture.messages(topology);
+        messages.retain(|message| self.observes(message));
+        messages
+    }
+
+    fn observes(&self, message: &LogMessage) -> bool {
+        let least = match message.component {
+            LogComponent::Command => self.observed.command,
+            LogComponent::Topology => self.observed.topology,
+            LogComponent::ServerSelection => self.observed.server_selection,
+            LogComponent::Connection => self.observed.connection,
+        };
+        // Levels are ordered by their numbers: the most severe is the least.
+        least.is_some_and(|least| message.level <= least)
     }
 }
 
@@ -174,10 +223,14 @@ impl Entity {
             Self::Thread(_) => "thread",
             Self::Topology(_) => "topology description",
             Self::Bson(_) => "BSON value",
+            Self::Missing(_) => "missing entity",
         }
     }
 
     fn is_no(&self, id: &str, wanted: &str) -> String {
+        if let Self::Missing(why) = self {
+            return (*why).to_owned();
+        }
         format!("entity `{id}` is a {}, and no {wanted}", self.kind())
     }
 }

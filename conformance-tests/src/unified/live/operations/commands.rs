@@ -1,20 +1,24 @@
 //! Commands that the driver knows nothing of, and pipelines over a database.
 
+use std::sync::{Arc, Mutex};
+
 use bson::{Bson, Document};
 
 use super::Perform;
-use super::flavor::driver::Database;
 use super::flavor::driver::action::Action;
+use super::flavor::driver::{Cursor, Database};
 use super::flavor::go;
 use super::reads::documents;
-use super::{Failure, Returned};
+use super::{Entity, Failure, Returned};
 use crate::unified::arguments::{Arguments, with_arguments};
 
 /// The operation of that name.
 pub(super) fn named(name: &str) -> Option<Perform<Database>> {
     Some(match name {
         "aggregate" => aggregate,
+        "createCommandCursor" => create_command_cursor,
         "runCommand" => run_command,
+        "runCursorCommand" => run_cursor_command,
         _ => return None,
     })
 }
@@ -44,6 +48,26 @@ fn run_command(database: &Database, mut arguments: Arguments) -> Result<Returned
         "readPreference" => selection_criteria,
     });
     Ok(Returned::Value(go!(action)?.into()))
+}
+
+fn run_cursor_command(database: &Database, arguments: Arguments) -> Result<Returned, Failure> {
+    documents(open(database, arguments)?)
+}
+
+fn create_command_cursor(database: &Database, arguments: Arguments) -> Result<Returned, Failure> {
+    let cursor = Mutex::new(open(database, arguments)?);
+    Ok(Returned::Entity(Entity::Cursor(Arc::new(cursor))))
+}
+
+fn open(database: &Database, mut arguments: Arguments) -> Result<Cursor<Document>, Failure> {
+    let command = command(&mut arguments)?;
+    let action = with_arguments!(database.run_cursor_command(command), arguments, {
+        "batchSize" => batch_size,
+        "comment" => comment: Bson,
+        "maxTimeMS" => max_time,
+        "readPreference" => selection_criteria,
+    });
+    Ok(go!(action)?)
 }
 
 /// The command of an operation, which must be of the name that is told beside it.

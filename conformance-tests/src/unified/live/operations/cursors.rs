@@ -16,6 +16,7 @@ type Shared = Arc<Mutex<Cursor<Document>>>;
 pub(super) fn named(name: &str) -> Option<Perform<Shared>> {
     Some(match name {
         "close" => close,
+        "iterateOnce" => iterate_once,
         "iterateUntilDocumentOrError" => iterate,
         _ => return None,
     })
@@ -25,6 +26,15 @@ fn iterate(cursor: &Shared, arguments: Arguments) -> Result<Returned, Failure> {
     arguments.finish()?;
     let mut cursor = cursor.lock().unwrap_or_else(PoisonError::into_inner);
     if !wait!(cursor.advance())? {
+        return Ok(Returned::Nothing);
+    }
+    Ok(Returned::document(Some(cursor.deserialize_current()?)))
+}
+
+fn iterate_once(cursor: &Shared, arguments: Arguments) -> Result<Returned, Failure> {
+    arguments.finish()?;
+    let mut cursor = cursor.lock().unwrap_or_else(PoisonError::into_inner);
+    if !wait!(cursor.try_advance())? {
         return Ok(Returned::Nothing);
     }
     Ok(Returned::document(Some(cursor.deserialize_current()?)))

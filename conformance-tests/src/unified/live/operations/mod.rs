@@ -8,6 +8,7 @@ mod cursors;
 mod find_and_modify;
 mod indexes;
 mod reads;
+mod search_indexes;
 mod writes;
 
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub(super) fn perform(
                 .or_else(|| find_and_modify::named(name))
                 .or_else(|| bulk::named(name))
                 .or_else(|| indexes::named(name))
+                .or_else(|| search_indexes::named(name))
                 .ok_or_else(unknown)?;
             perform(&collection, arguments)
         }
@@ -56,6 +58,7 @@ pub(super) fn perform(
             let perform = cursors::named(name).ok_or_else(unknown)?;
             perform(&cursor, arguments)
         }
+        Entity::Missing(why) => Err(why.to_owned().into()),
         Entity::Thread(_) | Entity::Topology(_) | Entity::Bson(_) => Err(unknown()),
     }
 }
