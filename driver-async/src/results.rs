@@ -119,6 +119,22 @@ pub struct CollectionBulkWriteResult {
     pub upserted_ids: HashMap<usize, Bson>,
 }
 
+impl SummaryBulkWriteResult {
+    /// Adds what a further command did.
+    pub(crate) fn add(&mut self, batch: &Self) {
+        self.acknowledged |= batch.acknowledged;
+        for (total, more) in [
+            (&mut self.inserted_count, batch.inserted_count),
+            (&mut self.matched_count, batch.matched_count),
+            (&mut self.modified_count, batch.modified_count),
+            (&mut self.upserted_count, batch.upserted_count),
+            (&mut self.deleted_count, batch.deleted_count),
+        ] {
+            *total = total.saturating_add(more);
+        }
+    }
+}
+
 impl CollectionBulkWriteResult {
     /// Adds what a further command did.
     pub(crate) fn add(&mut self, batch: Self) {

@@ -1,11 +1,13 @@
 //! The blocking client.
 
 use motorcade::{
-    action::{ListDatabases, ListNames, Shutdown},
+    action::{BulkWrite, ListDatabases, ListNames, Shutdown},
     error::Result,
     options::{
         ClientOptions, DatabaseOptions, DriverInfo, ReadConcern, SelectionCriteria, WriteConcern,
+        WriteModel,
     },
+    results::SummaryBulkWriteResult,
 };
 
 use crate::{Database, runtime};
@@ -49,6 +51,14 @@ impl Client {
     /// Like [`motorcade::Client::default_database`].
     pub fn default_database(&self) -> Option<Database> {
         self.inner.default_database().map(Database::new)
+    }
+
+    /// Like [`motorcade::Client::bulk_write`].
+    pub fn bulk_write(
+        &self,
+        models: impl IntoIterator<Item = impl Into<WriteModel>>,
+    ) -> BulkWrite<'_, SummaryBulkWriteResult> {
+        self.inner.bulk_write(models)
     }
 
     /// Like [`motorcade::Client::list_databases`].

@@ -13,9 +13,10 @@ use motorcade::{
     },
     bson::Document,
     bulk::Write,
+    error::Result,
     options::{
-        IndexModel, ReadConcern, RenameTarget, SearchIndexModel, SelectionCriteria,
-        UpdateModifications, WriteConcern,
+        IndexModel, InsertOneModel, ReadConcern, RenameTarget, ReplaceOneModel, SearchIndexModel,
+        SelectionCriteria, UpdateModifications, WriteConcern,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -254,6 +255,20 @@ impl<T: Serialize + Send + Sync> Collection<T> {
     /// Like [`motorcade::Collection::insert_many`].
     pub fn insert_many(&self, docs: impl IntoIterator<Item = impl Borrow<T>>) -> InsertMany<'_> {
         self.inner.insert_many(docs)
+    }
+
+    /// Like [`motorcade::Collection::insert_one_model`].
+    pub fn insert_one_model(&self, document: impl Borrow<T>) -> Result<InsertOneModel> {
+        self.inner.insert_one_model(document)
+    }
+
+    /// Like [`motorcade::Collection::replace_one_model`].
+    pub fn replace_one_model(
+        &self,
+        filter: Document,
+        replacement: impl Borrow<T>,
+    ) -> Result<ReplaceOneModel> {
+        self.inner.replace_one_model(filter, replacement)
     }
 
     /// Like [`motorcade::Collection::bulk_write`].

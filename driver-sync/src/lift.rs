@@ -6,7 +6,8 @@ use motorcade::{
     options::ClientOptions,
     results::{
         CollectionBulkWriteResult, CreateIndexResult, CreateIndexesResult, DeleteResult,
-        InsertManyResult, InsertOneResult, UpdateResult,
+        InsertManyResult, InsertOneResult, SummaryBulkWriteResult, UpdateResult,
+        VerboseBulkWriteResult,
     },
 };
 
@@ -102,5 +103,7 @@ lift_as_it_is!(
     DeleteResult,
     InsertManyResult,
     InsertOneResult,
+    SummaryBulkWriteResult,
     UpdateResult,
+    VerboseBulkWriteResult,
 );

@@ -1,18 +1,37 @@
 //! Many writes at once: to one collection, or to any collections of the deployment.
 
-use bson::{Bson, Document};
+use std::{borrow::Borrow, marker::PhantomData};
+
+use bson::{Bson, Document, RawDocumentBuf};
 use serde::Serialize;
 
 use super::{action, option_setters};
 use crate::{
     bulk::Write,
+    client::Client,
     collection::{Collection, CollectionHandle},
+    cursor::Cursor,
     error::Result,
     exec::{self, Executor},
-    operation::{self, Progress, Statements},
-    options::{CollectionBulkWriteOptions, WriteConcern},
-    results::CollectionBulkWriteResult,
+    operation::{self, ClientBulkWrite, Detail, Ops, Progress, Statements},
+    options::{
+        BulkWriteOptions, CollectionBulkWriteOptions, InsertOneModel, ModelDocument,
+        ReplaceOneModel, WriteConcern, WriteModel,
+    },
+    results::{CollectionBulkWriteResult, SummaryBulkWriteResult, VerboseBulkWriteResult},
 };
+
+/// Does many writes in any collections; see [`Client::bulk_write`].
+///
+/// `R` is what it gives: the counts, or with [`BulkWrite::verbose_results`] what each write did.
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct BulkWrite<'a, R> {
+    client: &'a Client,
+    ops: Result<Ops>,
+    options: BulkWriteOptions,
+    result: PhantomData<fn() -> R>,
+}
 
 /// Does many writes in one collection; see [`Collection::bulk_write`].
 #[derive(Debug)]
@@ -23,7 +42,149 @@ pub struct CollectionBulkWrite<'a> {
     options: CollectionBulkWriteOptions,
 }
 
+impl Client {
+    /// Does many writes in any collections of the deployment, with as few commands as the server's
+    /// limits allow. Needs MongoDB 8.0; [`Collection::bulk_write`] works with every server.
+    ///
+    /// Each model names its collection. The writes are serialised here, once, and may be of any
+    /// number: they are split into commands as the server's limits demand. A command without a
+    /// write to many documents is retried as single writes are. Without acknowledgement
+    /// (`w: 0`), the writes cannot be ordered. Follows the specification "Bulk Write".
+    ///
+    /// ```no_run
+    /// # async fn example(client: motorcade::Client) -> motorcade::error::Result<()> {
+    /// use motorcade::bson::doc;
+    /// use motorcade::options::{DeleteManyModel, InsertOneModel, WriteModel};
+    ///
+    /// let models: [WriteModel; 2] = [
+    ///     InsertOneModel::builder()
+    ///         .namespace("town.people".parse::<motorcade::Namespace>()?)
+    ///         .document(doc! { "name": "Ada" })
+    ///         .build()
+    ///         .into(),
+    ///     DeleteManyModel::builder()
+    ///         .namespace("town.guests".parse::<motorcade::Namespace>()?)
+    ///         .filter(doc! { "left": true })
+    ///         .build()
+    ///         .into(),
+    /// ];
+    /// let done = client.bulk_write(models).ordered(false).verbose_results().await?;
+    /// println!("{:?}", done.insert_results[&0].inserted_id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// A [bulk-write error](crate::error::BulkWriteError) that tells which writes were refused and
+    /// what was done nevertheless. An invalid-argument error, and nothing is sent, for no model at
+    /// all, an update without operators, a replacement with one, and options that `w: 0` rules
+    /// out; a BSON error for what cannot be serialised; an incompatible-server error for a server
+    /// before 8.0. Otherwise those of selection and network.
+    pub fn bulk_write(
+        &self,
+        models: impl IntoIterator<Item = impl Into<WriteModel>>,
+    ) -> BulkWrite<'_, SummaryBulkWriteResult> {
+        let mut ops = Ops::default();
+        let pushed = models
+            .into_iter()
+            .try_for_each(|model| ops.push(model.into()));
+        BulkWrite {
+            client: self,
+            ops: pushed.map(|()| ops),
+            options: BulkWriteOptions::default(),
+            result: PhantomData,
+        }
+    }
+}
+
+impl<'a> BulkWrite<'a, SummaryBulkWriteResult> {
+    /// Asks for what each write did. The server then keeps and sends a result for every write.
+    pub fn verbose_results(self) -> BulkWrite<'a, VerboseBulkWriteResult> {
+        BulkWrite {
+            client: self.client,
+            ops: self.ops,
+            options: self.options,
+            result: PhantomData,
+        }
+    }
+}
+
+impl<R> BulkWrite<'_, R> {
+    option_setters! { BulkWriteOptions {
+        ordered: bool,
+        bypass_document_validation: bool,
+        let_vars: Document,
+        write_concern: WriteConcern,
+        raw_data: bool,
+    } into { comment: Bson, } }
+
+    async fn run(self, detail: Detail) -> Result<VerboseBulkWriteResult> {
+        let executor = self.client.executor();
+        let inherited = self.client.write_concern();
+        let id = exec::next_operation_id();
+        let mut operation = ClientBulkWrite::new(self.ops?, self.options, detail, inherited, id)?;
+        loop {
+            if let Err(error) = run_batch(executor, &mut operation).await {
+                return Err(operation.interrupted(error));
+            }
+            if let Progress::Done(result) = operation.finish() {
+                return result;
+            }
+        }
+    }
+}
+
+/// Executes one command and reads all its results. A cursor that is not read to its end is closed
+/// in the background.
+async fn run_batch(executor: &Executor, operation: &mut ClientBulkWrite<'_>) -> Result<()> {
+    let (reply, mut origin) = exec::execute_cursor(executor, operation).await?;
+    let Some((results, address)) = operation.begin(reply) else {
+        return Ok(());
+    };
+    origin.address = address;
+    let mut results = Cursor::<RawDocumentBuf>::new(executor.clone(), results, origin);
+    while !operation.has_ended() && results.advance().await? {
+        operation.take(results.current())?;
+    }
+    Ok(())
+}
+
+action! { impl['a] BulkWrite<'a, SummaryBulkWriteResult> => Result<SummaryBulkWriteResult>, |self| {
+    Ok(self.run(Detail::Summary).await?.summary)
+} }
+
+action! { impl['a] BulkWrite<'a, VerboseBulkWriteResult> => Result<VerboseBulkWriteResult>, |self| {
+    self.run(Detail::Verbose).await
+} }
+
 impl<T: Serialize + Send + Sync> Collection<T> {
+    /// Inserts a document into this collection, as a model for [`Client::bulk_write`].
+    ///
+    /// # Errors
+    /// A BSON error for a value that is no document.
+    pub fn insert_one_model(&self, document: impl Borrow<T>) -> Result<InsertOneModel> {
+        Ok(InsertOneModel {
+            namespace: self.namespace(),
+            document: ModelDocument::serialise(document.borrow())?,
+        })
+    }
+
+    /// Replaces a document of this collection, as a model for [`Client::bulk_write`].
+    ///
+    /// # Errors
+    /// A BSON error for a value that is no document.
+    pub fn replace_one_model(
+        &self,
+        filter: Document,
+        replacement: impl Borrow<T>,
+    ) -> Result<ReplaceOneModel> {
+        let replacement = ModelDocument::serialise(replacement.borrow())?;
+        let model = ReplaceOneModel::builder()
+            .namespace(self.namespace())
+            .filter(filter);
+        Ok(model.replacement(replacement).build())
+    }
+
     /// Does many writes in this collection, with as few commands as the server's limits allow.
     ///
     /// It works with every server. Writes of one kind (inserts; updates and replacements; deletes)

@@ -24,7 +24,7 @@ mod shutdown;
 mod update;
 
 pub use aggregate::Aggregate;
-pub use bulk_write::CollectionBulkWrite;
+pub use bulk_write::{BulkWrite, CollectionBulkWrite};
 pub use collections::{CreateCollection, DropCollection, ListCollections};
 pub use count::{Count, CountDocuments, EstimatedDocumentCount};
 pub use databases::{DropDatabase, ListDatabases};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bson::{Bson, Document, RawBsonRef, RawDocument};
+use bson::{Array, Bson, Document, RawBsonRef, RawDocument};
 
 use super::{Target, WIRE_8_2};
 use crate::{
@@ -42,6 +42,15 @@ impl DocumentWriter<'_> {
     /// Appends a value, when there is one.
     pub(super) fn optional_bson(&mut self, key: &str, value: Option<&Bson>) -> Result<()> {
         value.map_or(Ok(()), |value| self.append_bson(key, value))
+    }
+
+    /// Appends an array of any values, when there is one.
+    pub(super) fn optional_array(&mut self, key: &str, values: Option<&Array>) -> Result<()> {
+        let Some(values) = values else { return Ok(()) };
+        self.append_array_with(key, |array| {
+            let mut elements = values.iter().enumerate();
+            elements.try_for_each(|(index, value)| array.append_bson(&index.to_string(), value))
+        })
     }
 
     /// Appends `maxTimeMS`, when there is a limit.

@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod bulk_write;
+mod client_bulk_write;
 mod count;
 mod create_collection;
 mod create_indexes;
@@ -33,6 +34,7 @@ mod write_reply;
 
 pub(crate) use aggregate::{Aggregate, Source};
 pub(crate) use bulk_write::{BulkWrite, Progress, Statements, insert_many_result};
+pub(crate) use client_bulk_write::{ClientBulkWrite, Detail, Ops};
 pub(crate) use count::{Count, CountDocuments, EstimatedDocumentCount};
 pub(crate) use create_collection::CreateCollection;
 pub(crate) use create_indexes::CreateIndexes;
@@ -250,6 +252,8 @@ static PRIMARY: SelectionCriteria = SelectionCriteria::ReadPreference(ReadPrefer
 const WIRE_4_2: i32 = 8;
 /// The newest wire version of server 4.4.
 const WIRE_4_4: i32 = 9;
+/// The newest wire version of server 8.0.
+const WIRE_8_0: i32 = 25;
 /// The newest wire version of server 8.2.
 const WIRE_8_2: i32 = 27;
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use bson::RawDocument;
 
-use self::statements::{Kind, PerKind, Run};
+use self::statements::{PerKind, Run};
 use super::{
     Operation, Retryability, Scope, Target, WIRE_4_2, WIRE_4_4,
     write_reply::{WriteReply, check_hint},
@@ -22,6 +22,7 @@ use crate::{
     results::CollectionBulkWriteResult,
 };
 
+pub(super) use self::statements::{Kind, at, check_size};
 pub(crate) use self::{insert_many::insert_many_result, statements::Statements};
 
 /// Room in a message for what the executor adds to a command: the session, the cluster time with

@@ -9,7 +9,7 @@ use crate::{
     bulk::{DeleteMany, DeleteOne, ReplaceOne, UpdateMany, UpdateOne, Write},
     error::{Error, ErrorKind, Result},
     operation::{
-        Target,
+        COMMAND_MARGIN, Target,
         update::{check_replacement, check_update, write_update},
     },
     proto::{
@@ -18,12 +18,9 @@ use crate::{
     },
 };
 
-/// How much larger than a document a statement may be: it holds one, and its query and options.
-const STATEMENT_ROOM: usize = 16 * 1024;
-
 /// The command that a write is a statement of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::operation) enum Kind {
     Insert,
     Update,
     Delete,
@@ -33,7 +30,7 @@ impl Kind {
     const ALL: [Self; 3] = [Self::Insert, Self::Update, Self::Delete];
 
     /// The command's name.
-    pub(super) fn command(self) -> &'static str {
+    pub(in crate::operation) fn command(self) -> &'static str {
         match self {
             Self::Insert => "insert",
             Self::Update => "update",
@@ -245,7 +242,7 @@ impl Statements {
         check_size("replacement", index, size, most)?;
         for kind in [Kind::Update, Kind::Delete] {
             let (index, size) = self.largest(kind);
-            check_size(kind.command(), index, size, most + STATEMENT_ROOM)?;
+            check_size(kind.command(), index, size, most + COMMAND_MARGIN)?;
         }
         Ok(())
     }
@@ -258,7 +255,12 @@ impl Statements {
     }
 }
 
-fn check_size(what: &str, index: usize, size: usize, most: usize) -> Result<()> {
+pub(in crate::operation) fn check_size(
+    what: &str,
+    index: usize,
+    size: usize,
+    most: usize,
+) -> Result<()> {
     if size > most {
         return Err(Error::invalid_argument(format!(
             "the {what} at index {index} has {size} bytes and the server takes at most {most}; \
@@ -269,7 +271,7 @@ fn check_size(what: &str, index: usize, size: usize, most: usize) -> Result<()> 
 }
 
 /// Says which of the writes cannot be used.
-fn at(index: usize, mut error: Error) -> Error {
+pub(in crate::operation) fn at(index: usize, mut error: Error) -> Error {
     if let ErrorKind::InvalidArgument { message } = &mut *error.kind {
         *message = format!("the write at index {index}: {message}");
     }

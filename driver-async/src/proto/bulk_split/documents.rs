@@ -35,6 +35,14 @@ impl BatchLimits {
         documents: 100_000,
         bytes: DEFAULT_MAX_MESSAGE_SIZE,
     };
+
+    /// The smaller of both limits.
+    pub(crate) fn within(self, other: Self) -> Self {
+        Self {
+            documents: self.documents.min(other.documents),
+            bytes: self.bytes.min(other.bytes),
+        }
+    }
 }
 
 impl Documents {
@@ -95,6 +103,12 @@ impl Documents {
     pub(crate) fn bytes(&self, range: &Range<usize>) -> &[u8] {
         let place = self.place(range);
         self.bytes.get(place).unwrap_or_default()
+    }
+
+    /// The bytes of a document, to change fields of a fixed size in place.
+    pub(crate) fn bytes_mut(&mut self, index: usize) -> &mut [u8] {
+        let place = self.place(&(index..index + 1));
+        self.bytes.get_mut(place).unwrap_or_default()
     }
 
     fn place(&self, range: &Range<usize>) -> Range<usize> {

@@ -69,7 +69,7 @@ impl Payload {
 /// The buffer gets a gap in front of a document that will probably need an `_id`: the `_id` then
 /// fills the gap and only the length moves, however large the document is.
 #[derive(Clone, Debug, Default)]
-struct IdFiller {
+pub(crate) struct IdFiller {
     /// Whether the document before brought its own `_id`; the next is likely to do the same.
     expects_id: bool,
 }
@@ -100,6 +100,21 @@ impl IdFiller {
         let id = ObjectId::new();
         fill_gap(bytes, base, id)?;
         Ok((Some(id), 0))
+    }
+
+    /// Appends a document with nothing in front of it.
+    ///
+    /// # Errors
+    /// As [`IdFiller::append`].
+    pub(crate) fn append_closely<T: Serialize>(
+        &mut self,
+        document: &T,
+        bytes: &mut Vec<u8>,
+    ) -> Result<()> {
+        let base = bytes.len();
+        let (_, gap) = self.append(document, bytes)?;
+        bytes.drain(base..base + gap);
+        Ok(())
     }
 }
 

@@ -27,6 +27,20 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// The value as a whole number, whatever its type; `None` when it is none.
+    pub(crate) fn whole_number(&self) -> Option<i64> {
+        match self.element_type {
+            ElementType::Int32 => Some(i32::from_le_bytes(self.value.try_into().ok()?).into()),
+            ElementType::Int64 => Some(i64::from_le_bytes(self.value.try_into().ok()?)),
+            ElementType::Double => {
+                let value = f64::from_le_bytes(self.value.try_into().ok()?);
+                let whole = (value.fract() == 0.0).then(|| format!("{value:.0}"))?;
+                whole.parse().ok()
+            }
+            _ => None,
+        }
+    }
+
     /// The value as a timestamp.
     pub(crate) fn timestamp(&self) -> Option<Timestamp> {
         if self.element_type != ElementType::Timestamp {
