@@ -66,6 +66,7 @@ mod description;
 pub mod error;
 pub mod event;
 mod exec;
+pub mod gridfs;
 #[doc(hidden)]
 pub mod internal;
 mod namespace;

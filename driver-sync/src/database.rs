@@ -6,10 +6,12 @@ use motorcade::{
         RunCommand, RunCursorCommand,
     },
     bson::{Document, RawDocumentBuf},
-    options::{CollectionOptions, ReadConcern, SelectionCriteria, WriteConcern},
+    options::{
+        CollectionOptions, GridFsBucketOptions, ReadConcern, SelectionCriteria, WriteConcern,
+    },
 };
 
-use crate::{Client, Collection};
+use crate::{Client, Collection, gridfs::GridFsBucket};
 
 /// Like [`motorcade::Database`], but blocking.
 #[derive(Clone, Debug)]
@@ -59,6 +61,11 @@ impl Database {
         options: CollectionOptions,
     ) -> Collection<T> {
         Collection::new(self.inner.collection_with_options(name, options))
+    }
+
+    /// Like [`motorcade::Database::gridfs_bucket`].
+    pub fn gridfs_bucket(&self, options: impl Into<Option<GridFsBucketOptions>>) -> GridFsBucket {
+        GridFsBucket::new(self.inner.gridfs_bucket(options))
     }
 
     /// Like [`motorcade::Database::run_command`].

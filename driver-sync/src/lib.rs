@@ -39,6 +39,7 @@ mod client;
 mod collection;
 mod cursor;
 mod database;
+pub mod gridfs;
 mod lift;
 pub mod raw_batch_cursor;
 mod run;

@@ -1,8 +1,9 @@
 //! Turns what the non-blocking driver gives into its blocking twin.
 
 use motorcade::{
-    bson::Document,
+    bson::{Bson, Document},
     error::{Error, Result},
+    gridfs::FilesCollectionDocument,
     options::ClientOptions,
     results::{
         CollectionBulkWriteResult, CreateIndexResult, CreateIndexesResult, DeleteResult,
@@ -11,7 +12,7 @@ use motorcade::{
     },
 };
 
-use crate::{Cursor, raw_batch_cursor::RawBatchCursor};
+use crate::{Cursor, gridfs, raw_batch_cursor::RawBatchCursor};
 
 /// Turns a result into its blocking twin. Only what holds a connection has another one.
 pub trait Lift {
@@ -71,6 +72,22 @@ impl Lift for motorcade::raw_batch_cursor::RawBatchCursor {
     }
 }
 
+impl Lift for motorcade::gridfs::GridFsUploadStream {
+    type Blocking = gridfs::GridFsUploadStream;
+
+    fn lift(self) -> Self::Blocking {
+        gridfs::GridFsUploadStream::new(self)
+    }
+}
+
+impl Lift for motorcade::gridfs::GridFsDownloadStream {
+    type Blocking = gridfs::GridFsDownloadStream;
+
+    fn lift(self) -> Self::Blocking {
+        gridfs::GridFsDownloadStream::new(self)
+    }
+}
+
 impl<T> Lift for Option<T> {
     type Blocking = Self;
 
@@ -95,9 +112,11 @@ lift_as_it_is!(
     (),
     u64,
     String,
+    Bson,
     Document,
     ClientOptions,
     CollectionBulkWriteResult,
+    FilesCollectionDocument,
     CreateIndexResult,
     CreateIndexesResult,
     DeleteResult,

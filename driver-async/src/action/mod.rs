@@ -13,6 +13,7 @@ mod distinct;
 mod explain;
 mod find;
 mod find_and_modify;
+pub mod gridfs;
 mod indexes;
 mod insert;
 mod modify_collection;

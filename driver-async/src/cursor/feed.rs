@@ -94,6 +94,11 @@ impl Feed {
         }
     }
 
+    /// From now on has the next batch fetched while the current one is walked.
+    pub(crate) fn prefetch_from_now_on(&mut self) {
+        self.prefetch = true;
+    }
+
     pub(crate) fn current(&self) -> Option<&RawDocument> {
         self.batches.current()
     }

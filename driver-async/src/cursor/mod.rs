@@ -155,6 +155,26 @@ impl<T> Cursor<T> {
         }
     }
 
+    /// Like [`Cursor::advance`], for streams that are made of a cursor.
+    pub(crate) fn poll_advance(&mut self, context: &mut Context<'_>) -> Poll<Result<bool>> {
+        self.feed.poll_advance(context)
+    }
+
+    /// Like [`Cursor::current`]; `None` unless the last step led to a document.
+    pub(crate) fn try_current(&self) -> Option<&RawDocument> {
+        self.feed.current()
+    }
+
+    /// Whether the next step needs no request.
+    pub(crate) fn has_held(&self) -> bool {
+        self.feed.held() > 0
+    }
+
+    /// From now on has the next batch fetched while the current one is walked.
+    pub(crate) fn fetch_ahead(&mut self) {
+        self.feed.prefetch_from_now_on();
+    }
+
     /// The same cursor, giving whole batches.
     pub(crate) fn into_raw_batches(self) -> RawBatchCursor {
         RawBatchCursor::new(self.feed)

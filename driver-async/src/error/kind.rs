@@ -3,7 +3,8 @@
 use std::{any::Any, convert::Infallible, io, sync::Arc};
 
 use super::{
-    BulkWriteError, CollectionBulkWriteError, CommandError, Error, InsertManyError, WriteFailure,
+    BulkWriteError, CollectionBulkWriteError, CommandError, Error, GridFsErrorKind,
+    InsertManyError, WriteFailure,
 };
 
 /// What went wrong, split by who must act.
@@ -128,6 +129,10 @@ pub enum ErrorKind {
     #[error("{0}")]
     CollectionBulkWrite(CollectionBulkWriteError),
 
+    /// A file in GridFS is not there or not whole, or its upload has ended.
+    #[error(transparent)]
+    GridFs(GridFsErrorKind),
+
     /// A transaction was used in a way that cannot work.
     #[error("{message}")]
     #[non_exhaustive]
@@ -164,14 +169,24 @@ impl From<bson::error::Error> for ErrorKind {
 }
 
 impl From<io::Error> for ErrorKind {
+    /// An error of the driver that came through the traits of [`std::io`] keeps its kind.
     fn from(error: io::Error) -> Self {
-        Self::Io(Arc::new(error))
+        match error.downcast::<Error>() {
+            Ok(own) => *own.kind,
+            Err(other) => Self::Io(Arc::new(other)),
+        }
     }
 }
 
 impl From<io::ErrorKind> for ErrorKind {
     fn from(kind: io::ErrorKind) -> Self {
         io::Error::from(kind).into()
+    }
+}
+
+impl From<GridFsErrorKind> for ErrorKind {
+    fn from(error: GridFsErrorKind) -> Self {
+        Self::GridFs(error)
     }
 }
 

@@ -2,16 +2,18 @@
 
 mod bulk_write;
 mod codes;
+mod gridfs;
 mod kind;
 mod server;
 
-use std::{any::Any, collections::HashSet, error::Error as StdError, fmt, sync::Arc};
+use std::{any::Any, collections::HashSet, error::Error as StdError, fmt, io, sync::Arc};
 
 use bson::{RawDocument, RawDocumentBuf};
 
 use bulk_write::Refusals;
 pub use bulk_write::{BulkWriteError, CollectionBulkWriteError, PartialBulkWriteResult};
 pub(crate) use codes::StateChange;
+pub use gridfs::{GridFsErrorKind, GridFsFileIdentifier};
 pub use kind::ErrorKind;
 pub use server::{
     CommandError, IndexedWriteError, InsertManyError, WriteConcernError, WriteError, WriteFailure,
@@ -361,9 +363,51 @@ where
     }
 }
 
+/// For code that reads or writes a file in GridFS through the traits of [`std::io`]. Turning it
+/// back with `?` gives the same kind of error again.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &*error.kind {
+            ErrorKind::Io(error) => error.kind(),
+            ErrorKind::InvalidArgument { .. } => io::ErrorKind::InvalidInput,
+            ErrorKind::InvalidResponse { .. } => io::ErrorKind::InvalidData,
+            ErrorKind::GridFs(error) => match error {
+                GridFsErrorKind::FileNotFound { .. } | GridFsErrorKind::RevisionNotFound { .. } => {
+                    io::ErrorKind::NotFound
+                }
+                GridFsErrorKind::MissingChunk { .. }
+                | GridFsErrorKind::WrongSizeChunk { .. }
+                | GridFsErrorKind::WrongNumberOfChunks { .. } => io::ErrorKind::InvalidData,
+                _ => io::ErrorKind::Other,
+            },
+            _ if error.is_timeout() => io::ErrorKind::TimedOut,
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_keeps_its_kind_through_the_io_traits() {
+        let error = Error::from(ErrorKind::GridFs(GridFsErrorKind::MissingChunk { n: 7 }));
+        let through = io::Error::from(error);
+        assert_eq!(through.kind(), io::ErrorKind::InvalidData);
+        let back = Error::from(through);
+        assert!(
+            matches!(
+                *back.kind,
+                ErrorKind::GridFs(GridFsErrorKind::MissingChunk { n: 7 })
+            ),
+            "{back:?}"
+        );
+        assert!(!back.is_network());
+        let own = Error::from(io::Error::from(io::ErrorKind::ConnectionReset));
+        assert!(own.is_network());
+    }
 
     #[test]
     fn an_error_is_two_words_and_crosses_threads() {

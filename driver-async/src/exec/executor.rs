@@ -81,6 +81,13 @@ impl Executor {
         Ok(InProgress(&self.inner))
     }
 
+    /// Counts work of several operations in the background as in progress while the result
+    /// exists, so that a shutdown waits for it also between them.
+    pub(crate) fn begin_background_operation(&self) -> BackgroundOperation {
+        self.inner.operations.fetch_add(1, Ordering::Relaxed);
+        BackgroundOperation(self.clone())
+    }
+
     /// Waits until no operation is in progress.
     pub(crate) async fn operations_ended(&self) {
         loop {
@@ -156,8 +163,24 @@ pub(crate) struct InProgress<'a>(&'a Inner);
 
 impl Drop for InProgress<'_> {
     fn drop(&mut self) {
-        if self.0.operations.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.idle.notify_waiters();
+        self.0.end_operation();
+    }
+}
+
+/// Work in the background, until dropped.
+#[derive(Debug)]
+pub(crate) struct BackgroundOperation(Executor);
+
+impl Drop for BackgroundOperation {
+    fn drop(&mut self) {
+        self.0.inner.end_operation();
+    }
+}
+
+impl Inner {
+    fn end_operation(&self) {
+        if self.operations.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.idle.notify_waiters();
         }
     }
 }

@@ -16,11 +16,12 @@ mod driver_info;
 mod explain;
 mod find;
 mod find_and_modify;
+mod gridfs;
 mod index;
 mod insert;
 mod modify_collection;
 mod monitoring;
-mod number;
+pub(crate) mod number;
 mod read_concern;
 mod read_preference;
 mod rename_collection;
@@ -61,6 +62,10 @@ pub use explain::{ExplainOptions, ExplainVerbosity};
 pub use find::{FindOneOptions, FindOptions};
 pub use find_and_modify::{
     FindOneAndDeleteOptions, FindOneAndReplaceOptions, FindOneAndUpdateOptions, ReturnDocument,
+};
+pub use gridfs::{
+    GridFsBucketOptions, GridFsDownloadByNameOptions, GridFsFindOneOptions, GridFsFindOptions,
+    GridFsUploadOptions,
 };
 pub use index::{
     CommitQuorum, CreateIndexOptions, DropIndexOptions, IndexModel, IndexOptions, IndexVersion,

@@ -29,7 +29,7 @@ pub(super) fn write<S: Serializer>(value: i64, serializer: S) -> Result<S::Ok, S
 }
 
 /// Reads a number of any of BSON's number types.
-pub(super) fn read<'de, T: TryFrom<i64>, D: Deserializer<'de>>(
+pub(crate) fn read<'de, T: TryFrom<i64>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Number::deserialize(deserializer)?

@@ -4,6 +4,7 @@ pub(crate) mod auth;
 pub(crate) mod bulk_split;
 pub(crate) mod cluster_time;
 pub(crate) mod cursor;
+pub(crate) mod gridfs;
 pub mod hello;
 pub(crate) mod pool_state;
 pub(crate) mod retry;

@@ -1,0 +1,160 @@
+//! What an upload does on the server.
+
+use bson::{Bson, DateTime, Document, doc, oid::ObjectId};
+
+use crate::{
+    error::{Error, Result},
+    exec,
+    gridfs::{GridFsBucket, task::Task},
+    operation::InsertChunks,
+    options::GridFsUploadOptions,
+    proto::gridfs::{Chunks, equal},
+};
+
+/// What is known of a file before its content.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    pub(super) bucket: GridFsBucket,
+    pub(super) id: Bson,
+    filename: String,
+    pub(super) chunk_size: u32,
+    options: GridFsUploadOptions,
+}
+
+/// Which of the chunks with the file's id are of this upload, as far as is known.
+///
+/// A unique index keeps the chunks of two files with one id apart: the chunks before the one that
+/// it refused are ours, and from there on they are the other file's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ours {
+    None,
+    Below(i32),
+    All,
+}
+
+pub(super) struct Inserted {
+    pub(super) memory: Vec<u8>,
+    pub(super) ours: Ours,
+    pub(super) outcome: Result<()>,
+}
+
+/// How the closing or aborting ended, and which chunks are left of it.
+pub(super) type Ended = (Ours, Result<()>);
+
+impl NewFile {
+    pub(crate) fn new(
+        bucket: &GridFsBucket,
+        id: Option<Bson>,
+        filename: String,
+        options: GridFsUploadOptions,
+    ) -> Self {
+        Self {
+            bucket: bucket.clone(),
+            id: id.unwrap_or_else(|| ObjectId::new().into()),
+            filename,
+            chunk_size: options
+                .chunk_size_bytes
+                .unwrap_or_else(|| bucket.chunk_size_bytes()),
+            options,
+        }
+    }
+
+    /// Inserts chunks, and tells which chunks are ours then.
+    pub(super) async fn insert(&self, chunks: &Chunks) -> (Ours, Result<()>) {
+        if let Err(error) = self.bucket.ensure_indexes().await {
+            return (Ours::All, Err(error));
+        }
+        let handle = self.bucket.chunks().handle();
+        let mut operation = InsertChunks::new(handle.scope(), chunks);
+        let outcome = exec::execute(handle.executor(), &mut operation).await;
+        let is_taken = outcome.as_ref().is_err_and(Error::is_duplicate_key);
+        let ours = match operation.refused().filter(|_| is_taken) {
+            None => Ours::All,
+            Some(0) => Ours::None,
+            Some(n) => Ours::Below(n),
+        };
+        (ours, outcome)
+    }
+
+    /// Inserts the document that makes the file exist.
+    async fn complete(&self, length: u64) -> Result<()> {
+        self.bucket.ensure_indexes().await?;
+        let too_large = |_| Error::invalid_argument("the file is too large for GridFS");
+        let mut document = doc! {
+            "_id": &self.id,
+            "length": i64::try_from(length).map_err(too_large)?,
+            "chunkSize": i32::try_from(self.chunk_size).map_err(too_large)?,
+            "uploadDate": DateTime::now(),
+            "filename": &self.filename,
+        };
+        let options = &self.options;
+        if let Some(content_type) = &options.content_type {
+            document.insert("contentType", content_type);
+        }
+        if let Some(aliases) = &options.aliases {
+            document.insert("aliases", aliases);
+        }
+        if let Some(metadata) = &options.metadata {
+            document.insert("metadata", metadata);
+        }
+        let files = self.bucket.files().clone_with_type::<Document>();
+        files.insert_one(document).await.map(drop)
+    }
+
+    async fn delete_chunks(&self, ours: Ours) -> Result<()> {
+        let mut filter = doc! { "files_id": equal(&self.id) };
+        match ours {
+            Ours::None => return Ok(()),
+            Ours::Below(n) => drop(filter.insert("n", doc! { "$lt": n })),
+            Ours::All => {}
+        }
+        self.bucket.chunks().delete_many(filter).await.map(drop)
+    }
+
+    /// Inserts what is left, and makes the file exist.
+    pub(super) async fn close(
+        &self,
+        inserting: Option<Task<Inserted>>,
+        rest: Option<Chunks>,
+        length: u64,
+        mut ours: Ours,
+    ) -> Ended {
+        if let Some(inserting) = inserting {
+            let inserted = inserted(inserting).await;
+            if inserted.outcome.is_err() {
+                return (inserted.ours, inserted.outcome);
+            }
+        }
+        if let Some(chunks) = rest {
+            let outcome;
+            (ours, outcome) = self.insert(&chunks).await;
+            if outcome.is_err() {
+                return (ours, outcome);
+            }
+        }
+        (ours, self.complete(length).await)
+    }
+
+    /// Deletes what was inserted, once nothing more of it is on its way.
+    pub(super) async fn abort(&self, inserting: Option<Task<Inserted>>, mut ours: Ours) -> Ended {
+        if let Some(inserting) = inserting {
+            ours = inserted(inserting).await.ours;
+        }
+        (ours, self.delete_chunks(ours).await)
+    }
+}
+
+async fn inserted(inserting: Task<Inserted>) -> Inserted {
+    inserting.await.unwrap_or_else(Inserted::unknown)
+}
+
+impl Inserted {
+    /// What is known of an insert whose task was ended.
+    pub(super) fn unknown(error: Error) -> Self {
+        Self {
+            memory: Vec::new(),
+            ours: Ours::All,
+            outcome: Err(error),
+        }
+    }
+}
