@@ -4,12 +4,14 @@ use std::error::Error as _;
 
 use bson::{Bson, Document, doc};
 use motorcade::error::{
-    Error, ErrorKind, IndexedWriteError, InsertManyError, WriteConcernError, WriteFailure,
+    BulkWriteError, CollectionBulkWriteError, Error, ErrorKind, InsertManyError, WriteConcernError,
+    WriteError, WriteFailure,
 };
 
 use super::{
     file::ExpectedError,
     matching::{Lookup, Position, match_root, match_value},
+    results::{self, ResultDocument},
 };
 
 /// Fails when an error is not like the one expected.
@@ -42,70 +44,118 @@ struct Told {
     write_errors: Document,
     write_concern_errors: Vec<Bson>,
     /// What was done before the failure.
-    result: Option<Bson>,
+    result: Option<Document>,
 }
 
 impl Told {
     fn by(error: &Error) -> Self {
         let mut told = Self {
-            is_client_error: !error.is_server_error(),
-            is_timeout: error.is_timeout(),
-            codes: Vec::from_iter(error.code()),
-            code_names: Vec::from_iter(error.code_name().map(str::to_owned)),
             labels: error.labels().iter().cloned().collect(),
-            response: error
-                .server_response()
-                .and_then(|reply| Document::try_from(reply).ok()),
             ..Self::default()
         };
-        told.texts.push(error.to_string());
-        let mut source = error.source();
-        while let Some(error) = source {
-            told.texts.push(error.to_string());
-            source = error.source();
-        }
         match &*error.kind {
-            // The text of an error is cut where it would quote a document; these are whole.
-            ErrorKind::Write(WriteFailure::WriteError(error)) => {
-                told.texts.push(error.message.clone());
+            ErrorKind::BulkWrite(bulk) => told.add_client_bulk(bulk, error),
+            kind => {
+                told.add_whole(error);
+                match kind {
+                    // The text of an error is cut where it would quote a document; this is whole.
+                    ErrorKind::Write(WriteFailure::WriteError(error)) => {
+                        told.texts.push(error.message.clone());
+                    }
+                    ErrorKind::InsertMany(many) => told.add_many(many),
+                    ErrorKind::CollectionBulkWrite(bulk) => told.add_bulk(bulk),
+                    _ => {}
+                }
             }
-            ErrorKind::InsertMany(error) => told.add_many(error),
-            _ => {}
         }
         told
     }
 
-    /// Adds the errors that are gathered in one. A code or text of any of them counts.
+    /// What an error tells of itself, and of those that led to it.
+    fn add_whole(&mut self, error: &Error) {
+        self.is_client_error = !error.is_server_error();
+        self.is_timeout = error.is_timeout();
+        self.codes.extend(error.code());
+        self.code_names.extend(error.code_name().map(str::to_owned));
+        self.response = error
+            .server_response()
+            .and_then(|reply| Document::try_from(reply).ok());
+        self.texts.push(error.to_string());
+        let mut source = error.source();
+        while let Some(error) = source {
+            self.texts.push(error.to_string());
+            source = error.source();
+        }
+    }
+
+    /// Many inserts are one bulk write by the specification, and have its result.
     fn add_many(&mut self, error: &InsertManyError) {
         for write in error.write_errors.iter().flatten() {
-            self.add_server_error(write.code, write.code_name.as_deref(), &write.message);
-            self.write_errors
-                .insert(write.index.to_string(), of_write(write));
+            self.add_write_error(write.index, &WriteError::from(write.clone()));
         }
-        if let Some(concern) = &error.write_concern_error {
-            self.add_server_error(concern.code, Some(&concern.code_name), &concern.message);
-            self.write_concern_errors.push(of_concern(concern).into());
-        }
-        let ids = error.inserted_ids.iter();
-        let ids: Document = ids
-            .map(|(index, id)| (index.to_string(), id.clone()))
-            .collect();
-        let count = Bson::Int64(i64::try_from(ids.len()).unwrap_or(i64::MAX));
-        self.result = Some(Bson::Document(doc! {
-            "insertedCount": count,
+        self.add_concern_errors(error.write_concern_error.as_ref());
+        let ids = results::by_index(&error.inserted_ids, Clone::clone);
+        self.result = Some(doc! {
+            "insertedCount": i64::try_from(ids.len()).unwrap_or(i64::MAX),
             "insertedIds": ids,
             "matchedCount": 0,
             "modifiedCount": 0,
             "deletedCount": 0,
             "upsertedCount": 0,
             "upsertedIds": {},
-        }));
+        });
+        self.gather();
     }
 
-    fn add_server_error(&mut self, code: i32, name: Option<&str>, message: &str) {
-        self.codes.push(code);
-        self.code_names.extend(name.map(str::to_owned));
-        self.texts.push(message.to_owned());
+    fn add_bulk(&mut self, error: &CollectionBulkWriteError) {
+        for (index, write) in &error.write_errors {
+            self.add_write_error(*index, write);
+        }
+        self.add_concern_errors(&error.write_concern_errors);
+        self.result = Some(error.partial_result.document());
+        self.gather();
+    }
+
+    /// Of the client's bulk write, all but its lists of errors is asked of the error that ended it.
+    fn add_client_bulk(&mut self, bulk: &BulkWriteError, error: &Error) {
+        match error.source().and_then(|source| source.downcast_ref()) {
+            Some(ended_by) => self.add_whole(ended_by),
+            None => self.is_client_error = !error.is_server_error(),
+        }
+        for (index, write) in &bulk.write_errors {
+            self.add_write_error(*index, write);
+        }
+        self.add_concern_errors(&bulk.write_concern_errors);
+        self.result = bulk.partial_result.as_ref().map(ResultDocument::document);
+    }
+
+    fn add_write_error(&mut self, index: usize, error: &WriteError) {
+        let name = error.code_name.as_deref();
+        let document = with_names(error.code, name, &error.message, error.details.as_ref());
+        self.write_errors.insert(index.to_string(), document);
+    }
+
+    fn add_concern_errors<'a>(&mut self, errors: impl IntoIterator<Item = &'a WriteConcernError>) {
+        let documents = errors.into_iter().map(|error| {
+            let name = Some(error.code_name.as_str());
+            with_names(error.code, name, &error.message, error.details.as_ref()).into()
+        });
+        self.write_concern_errors.extend(documents);
+    }
+
+    /// Counts the codes and texts of each of the errors that are gathered in one as its own.
+    fn gather(&mut self) {
+        let gathered = self.write_errors.iter().map(|(_, error)| error);
+        for error in gathered.chain(&self.write_concern_errors) {
+            let Some(error) = error.as_document() else {
+                continue;
+            };
+            self.codes.extend(error.get_i32("code"));
+            self.code_names
+                .extend(error.get_str("codeName").map(str::to_owned));
+            self.texts
+                .extend(error.get_str("message").map(str::to_owned));
+        }
     }
 
     fn matches(&self, expected: &ExpectedError, lookup: &dyn Lookup) -> Result<(), String> {
@@ -127,8 +177,11 @@ impl Told {
         self.has_server_errors(expected, lookup)?;
         match &expected.expect_result {
             None => Ok(()),
-            Some(wanted) => match_value(wanted, self.result.as_ref(), Position::Root, lookup)
-                .map_err(|why| format!("expectResult: {why}")),
+            Some(wanted) => {
+                let found = self.result.clone().map(Bson::Document);
+                match_value(wanted, found.as_ref(), Position::Root, lookup)
+                    .map_err(|why| format!("expectResult: {why}"))
+            }
         }
     }
 
@@ -209,23 +262,17 @@ impl Told {
     }
 }
 
-/// A write error with the names of the CRUD specification.
-fn of_write(error: &IndexedWriteError) -> Document {
-    with_details(
-        doc! { "code": error.code, "message": &error.message },
-        error.details.as_ref(),
-    )
-}
-
-/// A write concern error with the names of the CRUD specification.
-fn of_concern(error: &WriteConcernError) -> Document {
-    with_details(
-        doc! { "code": error.code, "message": &error.message },
-        error.details.as_ref(),
-    )
-}
-
-fn with_details(mut document: Document, details: Option<&Document>) -> Document {
+/// An error of the server with the names of the CRUD specification.
+fn with_names(
+    code: i32,
+    name: Option<&str>,
+    message: &str,
+    details: Option<&Document>,
+) -> Document {
+    let mut document = doc! { "code": code, "message": message };
+    if let Some(name) = name {
+        document.insert("codeName", name);
+    }
     if let Some(details) = details {
         document.insert("details", details.clone());
     }
@@ -343,7 +390,7 @@ mod tests {
     #[test]
     fn a_partial_result_is_matched_at_the_root_and_may_be_absent_where_allowed() {
         let told = Told {
-            result: Some(bson!({ "insertedCount": 2, "insertedIds": { "0": 1 } })),
+            result: Some(doc! { "insertedCount": 2, "insertedIds": { "0": 1 } }),
             ..Told::default()
         };
         holds(&told, bson!({ "expectResult": { "insertedCount": 2 } }));
@@ -387,6 +434,38 @@ mod tests {
             bson!({ "expectResult": { "insertedCount": 0, "upsertedIds": {} } }),
         );
         fails(&told, bson!({ "isClientError": true }), "isClientError");
+    }
+
+    #[test]
+    fn the_errors_of_a_collection_s_bulk_write_count_one_and_all_and_those_of_a_client_s_do_not() {
+        let write: WriteError = from_bson(bson!({ "code": 11000, "errmsg": "E11000" })).unwrap();
+        let mut of_collection = CollectionBulkWriteError::default();
+        of_collection.write_errors.insert(1, write.clone());
+        of_collection.partial_result.deleted_count = 3;
+        let told = Told::by(&ErrorKind::CollectionBulkWrite(of_collection).into());
+        holds(
+            &told,
+            bson!({ "isClientError": false, "errorContains": "e11000", "errorCode": 11000 }),
+        );
+        holds(
+            &told,
+            bson!({ "expectResult": { "deletedCount": 3, "upsertedIds": {} } }),
+        );
+
+        let mut of_client = BulkWriteError::default();
+        of_client.write_errors.insert(1, write);
+        let told = Told::by(&ErrorKind::BulkWrite(of_client).into());
+        holds(
+            &told,
+            bson!({ "isClientError": false, "writeErrors": { "1": { "code": 11000 } } }),
+        );
+        holds(&told, bson!({ "expectResult": { "$$unsetOrMatches": {} } }));
+        fails(&told, bson!({ "errorCode": 11000 }), "errorCode: ");
+        fails(
+            &told,
+            bson!({ "errorContains": "E11000" }),
+            "errorContains: ",
+        );
     }
 
     #[test]

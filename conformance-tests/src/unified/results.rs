@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 
 use bson::{Bson, Document, doc};
-use motorcade::results::{DeleteResult, InsertManyResult, InsertOneResult, UpdateResult};
+use motorcade::error::PartialBulkWriteResult;
+use motorcade::results::{
+    CollectionBulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult,
+    SummaryBulkWriteResult, UpdateResult, VerboseBulkWriteResult,
+};
 use serde::Serialize;
 
 /// A result as a document with the names of the specifications.
@@ -44,6 +48,59 @@ impl ResultDocument for UpdateResult {
 impl ResultDocument for DeleteResult {
     fn document(&self) -> Document {
         doc! { "deletedCount": number(self.deleted_count) }
+    }
+}
+
+impl ResultDocument for CollectionBulkWriteResult {
+    fn document(&self) -> Document {
+        doc! {
+            "insertedCount": number(self.inserted_count),
+            "matchedCount": number(self.matched_count),
+            "modifiedCount": number(self.modified_count),
+            "deletedCount": number(self.deleted_count),
+            "upsertedCount": number(self.upserted_count),
+            "insertedIds": by_index(&self.inserted_ids, Clone::clone),
+            "upsertedIds": by_index(&self.upserted_ids, Clone::clone),
+        }
+    }
+}
+
+impl ResultDocument for SummaryBulkWriteResult {
+    fn document(&self) -> Document {
+        doc! {
+            "insertedCount": self.inserted_count,
+            "matchedCount": self.matched_count,
+            "modifiedCount": self.modified_count,
+            "deletedCount": self.deleted_count,
+            "upsertedCount": self.upserted_count,
+        }
+    }
+}
+
+impl ResultDocument for VerboseBulkWriteResult {
+    fn document(&self) -> Document {
+        let update = |result: &UpdateResult| {
+            let mut document = result.document();
+            // The result of one of many updates has no such count.
+            document.remove("upsertedCount");
+            Bson::Document(document)
+        };
+        let mut document = self.summary.document();
+        let inserts = by_index(&self.insert_results, |result| result.document().into());
+        let deletes = by_index(&self.delete_results, |result| result.document().into());
+        document.insert("insertResults", inserts);
+        document.insert("updateResults", by_index(&self.update_results, update));
+        document.insert("deleteResults", deletes);
+        document
+    }
+}
+
+impl ResultDocument for PartialBulkWriteResult {
+    fn document(&self) -> Document {
+        match self {
+            Self::Summary(result) => result.document(),
+            Self::Verbose(result) => result.document(),
+        }
     }
 }
 

@@ -85,6 +85,14 @@ impl<'a> Refusals<'a> {
         refusal.or_else(|| self.unmet.first().map(|error| error.code))
     }
 
+    /// The name of [`code`](Self::code).
+    pub(super) fn code_name(&self) -> Option<&'a str> {
+        match self.first() {
+            Some((_, refusal)) => refusal.code_name.as_deref(),
+            None => self.unmet.first().map(|error| error.code_name.as_str()),
+        }
+    }
+
     /// The first write concern error.
     pub(super) fn unmet(&self) -> Option<&'a WriteConcernError> {
         self.unmet.first()

@@ -128,7 +128,7 @@ impl Error {
         match &*self.kind {
             ErrorKind::InsertMany(_)
             | ErrorKind::BulkWrite(_)
-            | ErrorKind::CollectionBulkWrite(_) => self.context.as_ref()?.source.as_ref(),
+            | ErrorKind::CollectionBulkWrite(_) => self.cause(),
             _ => None,
         }
     }
@@ -152,9 +152,10 @@ impl Error {
                     (None, None) => None,
                 }
             }
-            _ => None,
+            kind => Refusals::of(kind).and_then(|refusals| refusals.code_name()),
         };
         name.filter(|name| !name.is_empty())
+            .or_else(|| self.ended_by()?.code_name())
     }
 
     /// Whether a server refused the operation or a part of it; false for errors that arose in the
@@ -162,9 +163,9 @@ impl Error {
     pub fn is_server_error(&self) -> bool {
         let is_refused = match &*self.kind {
             ErrorKind::Command(_) | ErrorKind::Write(_) => true,
-            ErrorKind::InsertMany(error) => {
-                error.write_errors.is_some() || error.write_concern_error.is_some()
-            }
+            ErrorKind::InsertMany(_)
+            | ErrorKind::BulkWrite(_)
+            | ErrorKind::CollectionBulkWrite(_) => self.code().is_some(),
             _ => self.server_response().is_some(),
         };
         is_refused || self.cause().is_some_and(Self::is_server_error)
@@ -456,6 +457,25 @@ mod tests {
         let reply = bson::rawdoc! { "ok": 0 };
         let refusal = Error::authentication("x").with_server_response(&reply);
         assert!(refusal.is_server_error());
+    }
+
+    #[test]
+    fn a_bulk_write_has_the_code_and_name_of_what_the_server_refused() {
+        let refusal = serde_json::json!({ "code": 121, "codeName": "DocumentValidationFailure" });
+        let mut failed = BulkWriteError::default();
+        let interrupted = Error::from(ErrorKind::BulkWrite(failed.clone()));
+        failed
+            .write_errors
+            .insert(4, serde_json::from_value(refusal).unwrap());
+        let refused = Error::from(ErrorKind::BulkWrite(failed));
+        assert_eq!(refused.code_name(), Some("DocumentValidationFailure"));
+        assert!(refused.is_server_error());
+        assert!(!interrupted.is_server_error());
+        let command = serde_json::json!({ "code": 8, "codeName": "UnknownError" });
+        let command = ErrorKind::Command(serde_json::from_value(command).unwrap());
+        let ended = interrupted.with_source(command.into());
+        assert!(ended.is_server_error());
+        assert_eq!(ended.code_name(), Some("UnknownError"));
     }
 
     #[test]
