@@ -5,7 +5,7 @@ use std::time::Duration;
 use conformance_tests::behaviour::Deployment;
 
 use super::recorder::Event;
-use super::servers::{FailPoint, open_cursors, wait_until};
+use super::servers::{FailPoint, current_operations, open_cursors, wait_until, writable};
 use super::support::Observed;
 use crate::flavor::driver::Collection;
 use crate::flavor::driver::bson::{Document, doc};
@@ -20,6 +20,8 @@ conformance_tests::behaviours! {
     R94 dropping_a_live_cursor_kills_it_once: Either, Shared;
     M4 dropped_cursors_leave_none_open_on_the_server: Either, Shared;
     F95 a_time_limit_error_in_get_more_kills_the_cursor: Either, FailPoint;
+    F95 nothing_is_sent_for_a_cursor_whose_connection_broke: Either, FailPoint;
+    R95 a_cursor_that_the_server_lost_is_not_killed: Either, Shared;
     R96 a_cursor_is_done_once_the_last_document_is_delivered: Either, Shared;
     R97 three_of_five_documents_and_then_the_other_two: Either, Shared;
     R100 the_wait_of_an_awaiting_cursor_is_sent_with_get_more: Either, Shared;
@@ -133,10 +135,13 @@ fn a_time_limit_error_in_get_more_kills_the_cursor(deployment: &Deployment) {
     };
     assert!(error.is_timeout(), "{error:?}");
     assert_eq!(error.code(), Some(50));
+    assert_eq!(open_cursors(deployment), 0);
     drop(cursor);
-    wait_until("end of the cursor", || {
-        (open_cursors(deployment) == 0).then_some(())
-    });
+    subject.ping().expect("pings");
+    assert_eq!(
+        subject.events.command_names(),
+        "insert, find, getMore, killCursors, ping"
+    );
 }
 
 fn a_cursor_is_done_once_the_last_document_is_delivered(deployment: &Deployment) {
@@ -160,15 +165,49 @@ fn a_cursor_is_done_once_the_last_document_is_delivered(deployment: &Deployment)
 fn three_of_five_documents_and_then_the_other_two(deployment: &Deployment) {
     let subject = Observed::new(deployment, "").with_people(5);
     let mut cursor = go!(subject.people().find(doc! {}).batch_size(2)).expect("finds");
-    let mut ids = Vec::new();
-    while ids.len() < 3 && wait!(cursor.advance()).expect("goes on") {
-        ids.push(cursor.current().get_i32("_id").expect("is a number"));
-    }
+    let three = wait!(cursor.next_many(3)).expect("goes on");
+    assert_eq!(three, [0, 1, 2].map(|id| doc! { "_id": id }));
     assert_eq!(subject.events.command_names(), "insert, find, getMore");
-    let rest: Vec<Document> = collect!(cursor).expect("goes on");
-    assert_eq!(ids, [0, 1, 2]);
-    assert_eq!(rest, [doc! { "_id": 3 }, doc! { "_id": 4 }]);
+    let two = wait!(cursor.to_vec()).expect("goes on");
+    assert_eq!(two, [3, 4].map(|id| doc! { "_id": id }));
+    assert!(wait!(cursor.to_vec()).expect("is at its end").is_empty());
     deployment.observe(subject.events.command_names());
+}
+
+fn a_cursor_that_the_server_lost_is_not_killed(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "").with_people(5);
+    let mut cursor = go!(subject.people().find(doc! {}).batch_size(2)).expect("finds");
+    let namespace = format!("{}.people", deployment.database_name());
+    let filter = doc! { "type": "idleCursor", "ns": namespace };
+    let idle = current_operations(&deployment.servers().member(writable(deployment)), &filter);
+    let id = idle[0]
+        .get_document("cursor")
+        .and_then(|cursor| cursor.get_i64("cursorId"))
+        .expect("has a number");
+    let kill = doc! { "killCursors": "people", "cursors": [id] };
+    go!(subject.database().run_command(kill)).expect("kills");
+    subject.events.forget();
+    let error = wait!(cursor.to_vec()).expect_err("the server has no such cursor");
+    assert_eq!(error.code(), Some(43), "{error}");
+    assert_eq!(wait!(cursor.to_vec()).expect("what came").len(), 2);
+    wait!(cursor.close()).expect("has nothing to do");
+    assert_eq!(subject.events.command_names(), "getMore");
+}
+
+fn nothing_is_sent_for_a_cursor_whose_connection_broke(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "").with_people(5);
+    let mut cursor = go!(subject.people().find(doc! {}).batch_size(2)).expect("finds");
+    let data = doc! { "failCommands": ["getMore"], "closeConnection": true };
+    let _failing = FailPoint::times(deployment, 1, data);
+    let error = wait!(cursor.to_vec()).expect_err("the connection breaks");
+    assert!(error.is_network(), "{error}");
+    wait!(cursor.close()).expect("has nothing to do");
+    drop(cursor);
+    subject.ping().expect("pings again");
+    assert_eq!(
+        subject.events.command_names(),
+        "insert, find, getMore, ping"
+    );
 }
 
 /// A capped collection with three documents.

@@ -7,6 +7,7 @@
 
 mod authentication;
 mod bad_input;
+mod batches;
 mod bulk_writes;
 mod collections;
 mod commands;
@@ -53,6 +54,7 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
         collections::cases(),
         indexes::cases(),
         enumerations::cases(),
+        batches::cases(),
         sessions::cases(),
         retries::cases(),
         writes::cases(),
