@@ -7,7 +7,7 @@ use motorcade::{
     Client, Collection, IndexModel,
     bson::{Document, doc},
     error::{ErrorKind, Result},
-    options::ClientOptions,
+    options::{ClientOptions, CursorType},
 };
 use motorcade_testserver::Deployment;
 
@@ -23,7 +23,7 @@ const PEOPLE: i32 = 100;
 
 type Operation = fn(Collection<Document>, i32) -> BoxFuture<'static, Result<()>>;
 
-const OPERATIONS: [(&str, Operation); 10] = [
+const OPERATIONS: [(&str, Operation); 12] = [
     ("find and getMore", |people, number| {
         async move {
             let wanted: Vec<i32> = (number..PEOPLE).take(5).collect();
@@ -39,6 +39,12 @@ const OPERATIONS: [(&str, Operation); 10] = [
             Ok(())
         }
         .boxed()
+    }),
+    ("find with a batch ahead", |people, _| {
+        async move { find_all(&people, CursorType::NonTailable, true).await }.boxed()
+    }),
+    ("exhaust find", |people, _| {
+        async move { find_all(&people, CursorType::Exhaust, false).await }.boxed()
     }),
     ("insert_one", |people, number| {
         async move {
@@ -151,6 +157,13 @@ const OPERATIONS: [(&str, Operation); 10] = [
     }),
 ];
 
+async fn find_all(people: &Collection<Document>, kind: CursorType, ahead: bool) -> Result<()> {
+    let find = people.find(doc! { "_id": { "$lt": 9 } }).batch_size(2);
+    let mut cursor = find.cursor_type(kind).prefetch(ahead).await?;
+    assert_eq!(cursor.to_vec().await?.len(), 9);
+    Ok(())
+}
+
 fn written(people: &Collection<Document>) -> Collection<Document> {
     people.client().database("dropped").collection("written")
 }
@@ -212,8 +225,9 @@ async fn sweep<G>(
         ledger.at_rest(&case).await;
         check_answers(&client, &case).await;
         ledger.at_rest(&case).await;
-        // One was abandoned with each command that has no end; three were in use at once.
-        let bound = ledger.interrupted() + 3;
+        // One was abandoned with each command that has no end; three were in use at once, and one
+        // by what closes a dropped cursor.
+        let bound = ledger.interrupted() + 4;
         assert!(
             ledger.sessions() <= bound,
             "{case}: {} sessions",
@@ -474,6 +488,40 @@ async fn a_cursor_dropped_early_is_closed_on_the_server() {
     .await;
     ledger.at_rest("cursors").await;
     assert!(ledger.sessions() <= 21, "{} sessions", ledger.sessions());
+}
+
+#[tokio::test]
+async fn documents_whose_future_was_dropped_come_with_the_next() {
+    let _turn = turn();
+    let mut options = options(standalone(), "dropped-many").await;
+    fill(options.clone()).await;
+    let ledger = Ledger::of(&mut options);
+    let client = Client::with_options(options).unwrap();
+    let people = people(&client);
+    // Of the batches that come without being asked for, only the first is sure to be waited for.
+    for (kind, least) in [(CursorType::NonTailable, 30), (CursorType::Exhaust, 1)] {
+        let sorted = people.find(doc! {}).sort(doc! { "_id": 1 }).batch_size(3);
+        let mut cursor = sorted.cursor_type(kind).await.unwrap();
+        let (mut found, mut dropped) = (Vec::new(), 0);
+        while !cursor.is_exhausted() {
+            match polled(cursor.next_many(7), 1).await {
+                None => {
+                    dropped += 1;
+                    // Otherwise the runtime never gets to look at the socket.
+                    tokio::task::yield_now().await;
+                }
+                Some(next) => found.extend(next.unwrap()),
+            }
+        }
+        let found: Vec<i32> = found.iter().map(|it| it.get_i32("_id").unwrap()).collect();
+        assert_eq!(found, (0..PEOPLE).collect::<Vec<_>>(), "{kind:?}");
+        assert!(
+            dropped >= least,
+            "{kind:?}: only {dropped} futures were dropped"
+        );
+    }
+    ledger.at_rest("many").await;
+    assert_eq!(ledger.interrupted(), 0);
 }
 
 #[tokio::test]
