@@ -1,7 +1,7 @@
 //! The blocking client.
 
 use motorcade::{
-    action::{BulkWrite, ListDatabases, ListNames, Shutdown},
+    action::{BulkWrite, ListDatabases, ListNames, Shutdown, WarmConnectionPool},
     error::Result,
     options::{
         ClientOptions, DatabaseOptions, DriverInfo, ReadConcern, SelectionCriteria, WriteConcern,
@@ -89,6 +89,11 @@ impl Client {
     /// Like [`motorcade::Client::append_metadata`].
     pub fn append_metadata(&self, driver_info: DriverInfo) -> Result<()> {
         self.inner.append_metadata(driver_info)
+    }
+
+    /// Like [`motorcade::Client::warm_connection_pool`].
+    pub fn warm_connection_pool(&self) -> WarmConnectionPool<'_> {
+        self.inner.warm_connection_pool()
     }
 
     /// Like [`motorcade::Client::shutdown`].

@@ -35,7 +35,7 @@ impl<T> Failed for Result<T> {
     }
 }
 
-/// Shutting down cannot fail: without a runtime there is nothing to shut down.
+/// Shutting down and warming up cannot fail: without a runtime there is nothing to do either to.
 impl Failed for () {
     fn failed(_: Error) -> Self {}
 }

@@ -24,7 +24,39 @@ conformance_tests::behaviours! {
     R44 stalled_background_connections_do_not_delay_operations: Standalone, FailPoint, since (4, 4);
     F45 a_failing_background_connection_shows_in_the_topology: Standalone, FailPoint;
     R46 an_arbiter_gets_no_pool_unless_addressed_directly: ReplicaSet, Shared;
+    N11 warming_makes_the_least_number_of_connections_and_no_check_out: Either, Shared;
+    N11 warming_without_a_minimum_begins_discovery: Standalone, Shared;
+    N11 warming_ends_when_connections_cannot_be_made: Standalone, FailPoint, since (4, 4);
     N8 a_burst_of_operations_raises_connections_two_by_two: Either, Shared;
+}
+
+fn warming_makes_the_least_number_of_connections_and_no_check_out(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "minPoolSize=3");
+    go!(subject.client.warm_connection_pool());
+    let servers = deployment.servers().members().len();
+    assert_eq!(subject.open_connections(), servers * 3);
+    let events = subject.events.events();
+    assert!(events.iter().all(|event| event.checked_out().is_none()));
+    subject.ping().expect("pings");
+    assert_eq!(subject.open_connections(), servers * 3);
+}
+
+fn warming_without_a_minimum_begins_discovery(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "");
+    go!(subject.client.warm_connection_pool());
+    subject
+        .events
+        .wait_for_count("check", 1, Event::is_heartbeat_success);
+    assert_eq!(subject.open_connections(), 0);
+}
+
+fn warming_ends_when_connections_cannot_be_made(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "minPoolSize=2");
+    // The first hello is the monitor's.
+    let data = doc! { "failCommands": ["hello", "isMaster"], "errorCode": 18 };
+    let _failing = FailPoint::on(deployment, 0, doc! { "skip": 1 }, data);
+    go!(subject.client.warm_connection_pool());
+    assert!(subject.open_connections() < 2);
 }
 
 fn an_ipv6_literal_works(deployment: &Deployment) {

@@ -23,6 +23,7 @@ mod run_command;
 mod search_indexes;
 mod shutdown;
 mod update;
+mod warm_connection_pool;
 
 pub use aggregate::Aggregate;
 pub use bulk_write::{BulkWrite, CollectionBulkWrite};
@@ -45,6 +46,7 @@ pub use search_indexes::{
 };
 pub use shutdown::Shutdown;
 pub use update::{ReplaceOne, Update};
+pub use warm_connection_pool::WarmConnectionPool;
 
 /// An operation that is described but not done yet: `.await` it, or `.run()` it with
 /// `motorcade-sync`.

@@ -85,6 +85,7 @@ async fn connect<C: Connect>(
             let service_id = connection.service_id();
             let admitted =
                 inner.change(|state| state.established(slot, connection, service_id, started, now));
+            inner.upkeep.note(true);
             return match admitted {
                 Ok(member) => Ok(PooledConnection::new(inner, member)),
                 Err(refusal) => Err(refusal_error(inner, refusal)),

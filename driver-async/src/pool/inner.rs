@@ -1,7 +1,10 @@
 //! The pool's lock, and what happens after each change under it.
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Waker,
 };
 
@@ -38,6 +41,36 @@ pub(super) struct Upkeep {
     pub(super) bell: Arc<Notify>,
     pub(super) is_started: AtomicBool,
     pub(super) runtime: Option<Handle>,
+    /// Rings when a connection was made or failed, or when none is wanted any more.
+    settled: Notify,
+    /// Whether the last connection in the background failed.
+    has_failed: AtomicBool,
+}
+
+impl Upkeep {
+    /// Notes that a connection was made, or that one in the background failed.
+    pub(super) fn note(&self, is_established: bool) {
+        self.has_failed.store(!is_established, Ordering::Release);
+        self.settle();
+    }
+
+    /// Lets those look again who wait for connections.
+    pub(super) fn settle(&self) {
+        self.settled.notify_waiters();
+    }
+
+    /// Waits until `is_filled`, or a connection in the background has failed.
+    pub(super) async fn filled(&self, is_filled: impl Fn() -> bool) {
+        loop {
+            let settled = self.settled.notified();
+            tokio::pin!(settled);
+            settled.as_mut().enable();
+            if is_filled() || self.has_failed.load(Ordering::Acquire) {
+                return;
+            }
+            settled.await;
+        }
+    }
 }
 
 impl<C: Connect> Inner<C> {
@@ -59,6 +92,8 @@ impl<C: Connect> Inner<C> {
                 bell: Arc::default(),
                 is_started: AtomicBool::new(false),
                 runtime: Handle::try_current().ok(),
+                settled: Notify::new(),
+                has_failed: AtomicBool::new(false),
             },
         }
     }
@@ -118,6 +153,7 @@ impl<C: Connect> Inner<C> {
 
     pub(super) fn close(&self) {
         self.change(|state| ((), state.close()));
+        self.upkeep.settle();
     }
 }
 

@@ -246,6 +246,15 @@ impl<C: Connect> Pool<C> {
         upkeep::start(&self.inner);
     }
 
+    /// Waits until the pool has its least number of connections. Ends early when connections
+    /// cannot be made: the pool is paused or closed, or one in the background has failed.
+    pub(crate) async fn filled(&self) {
+        self.inner
+            .upkeep
+            .filled(|| self.inner.read(|state| state.is_filled()))
+            .await;
+    }
+
     /// Makes the current connections stale: they are closed when they are next touched.
     ///
     /// The pool is paused until [`Pool::ready`], and everybody who waits for a connection fails.
@@ -255,6 +264,7 @@ impl<C: Connect> Pool<C> {
     pub fn clear(&self, cause: ClearCause) {
         let now = clock::now();
         self.inner.change(|state| ((), state.clear(cause, now)));
+        self.inner.upkeep.settle();
     }
 
     /// Closes the pool for good. Idle connections are closed now, those in use when they come back.

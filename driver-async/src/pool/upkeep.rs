@@ -147,6 +147,7 @@ impl<C: Connect> BackgroundSlot<C> {
         let service_id = connection.service_id();
         let now = clock::now();
         inner.change(|state| ((), state.populated(slot, connection, service_id, now)));
+        inner.upkeep.note(true);
     }
 
     fn fail(&mut self, failure: &Failure) {
@@ -155,6 +156,7 @@ impl<C: Connect> BackgroundSlot<C> {
         };
         let now = clock::now();
         inner.change(|state| ((), state.not_established(slot, failure, now)));
+        inner.upkeep.note(false);
     }
 }
 

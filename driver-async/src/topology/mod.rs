@@ -12,6 +12,7 @@ mod rtt;
 mod select;
 mod server;
 mod settings;
+mod warm;
 
 use std::{
     collections::BTreeMap,

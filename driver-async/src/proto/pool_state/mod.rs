@@ -311,6 +311,11 @@ impl<T, W> PoolState<T, W> {
         oldest.checked_add(max_idle)
     }
 
+    /// Whether the pool has its least number of connections, or is not to have any now.
+    pub(crate) fn is_filled(&self) -> bool {
+        self.phase != Phase::Ready || self.idle.len() + self.in_use >= self.limits.min_total
+    }
+
     /// Whether the pool is closed.
     pub(crate) fn is_closed(&self) -> bool {
         self.phase == Phase::Closed
