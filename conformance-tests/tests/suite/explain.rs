@@ -2,12 +2,13 @@
 
 use conformance_tests::behaviour::Deployment;
 
-use super::servers::{address, writable};
+use super::servers::{FailPoint, address, writable};
 use super::support::Observed;
 use crate::flavor::driver::bson::{Document, doc};
 use crate::flavor::driver::error::Result;
 use crate::flavor::driver::options::{
-    ExplainVerbosity, Hint, ReadPreference, SelectionCriteria, ServerAddress, WriteConcern,
+    ExplainVerbosity, Hint, ReadPreference, SelectionCriteria, ServerAddress, ServerApi,
+    ServerApiVersion, WriteConcern,
 };
 use crate::flavor::{collect, go};
 
@@ -17,6 +18,8 @@ conformance_tests::behaviours! {
     E2 the_verbosity_decides_how_much_is_told: Either, Shared;
     E3 a_secondary_explains_what_it_would_do: ReplicaSet, Shared;
     E4 what_would_be_refused_is_not_explained: Either, Shared;
+    E5 an_explanation_is_tried_again_like_a_read: Either, FailPoint;
+    E6 explanations_are_part_of_the_stable_api: Either, Shared, since (5, 0);
 }
 
 const PLAN: ExplainVerbosity = ExplainVerbosity::QueryPlanner;
@@ -164,4 +167,25 @@ fn what_would_be_refused_is_not_explained(deployment: &Deployment) {
     let error = go!(update.explain(PLAN)).expect_err("is no update");
     assert!(error.to_string().contains("replace_one"), "{error}");
     assert_eq!(subject.events.command_names(), "");
+}
+
+fn an_explanation_is_tried_again_like_a_read(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "").with_people(1);
+    let data = doc! { "failCommands": ["explain"], "closeConnection": true };
+    let _closing = FailPoint::times(deployment, 1, data);
+    go!(subject.people().delete_one(doc! {}).explain(PLAN)).expect("the second try succeeds");
+    assert_eq!(subject.events.commands_named("explain").len(), 2);
+}
+
+fn explanations_are_part_of_the_stable_api(deployment: &Deployment) {
+    let uri = deployment.uri_with("");
+    let subject = Observed::configured(deployment, &uri, |options| {
+        let api = ServerApi::builder().version(ServerApiVersion::V1);
+        options.server_api = Some(api.strict(true).build());
+    });
+    go!(subject.people().find(doc! {}).explain(PLAN)).expect("explains");
+    let explain = subject.events.commands_named("explain").remove(0).command;
+    assert_eq!(explain.get_str("apiVersion").ok(), Some("1"));
+    let inner = explain.get_document("explain").expect("is a document");
+    assert!(!inner.contains_key("apiVersion"), "{inner}");
 }

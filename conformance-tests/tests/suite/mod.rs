@@ -25,6 +25,7 @@ mod monitoring;
 mod pool;
 mod pool_establishing;
 mod prose_crud;
+mod reads;
 mod recorder;
 mod retries;
 mod run_commands;
@@ -63,6 +64,7 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
         explain::cases(),
         bad_input::cases(),
         prose_crud::cases(),
+        reads::cases(),
         bulk_writes::cases(),
     ]
     .concat()

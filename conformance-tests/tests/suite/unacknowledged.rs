@@ -4,7 +4,7 @@ use conformance_tests::behaviour::Deployment;
 
 use super::recorder::Event;
 use super::support::Observed;
-use crate::flavor::driver::bson::{Bson, doc};
+use crate::flavor::driver::bson::{Bson, Document, doc};
 use crate::flavor::driver::error::ErrorKind;
 use crate::flavor::driver::options::{Acknowledgment, Collation, Hint, WriteConcern};
 use crate::flavor::{collect, go};
@@ -14,6 +14,7 @@ conformance_tests::behaviours! {
     U1 results_say_only_what_the_driver_knows: Either, Shared;
     U1 the_connection_serves_the_next_operation: Either, Shared;
     U1 refusals_go_unnoticed_and_leave_the_connection_in_step: Either, Shared;
+    U1 a_pipeline_that_writes_leaves_the_connection_in_step: Either, Shared;
     U1 every_option_of_an_acknowledged_write_is_sent: Either, Shared;
     U1 a_journal_makes_no_unacknowledged_write_and_is_refused: Either, Shared;
 }
@@ -96,6 +97,18 @@ fn refusals_go_unnoticed_and_leave_the_connection_in_step(deployment: &Deploymen
     }
     let all: Vec<_> = collect!(go!(people.find(doc! {})).expect("finds")).expect("goes on");
     assert_eq!(all, [doc! { "_id": 0 }, doc! { "_id": 1 }]);
+    assert_eq!(subject.events.count(Event::is_connection_created), 1);
+}
+
+fn a_pipeline_that_writes_leaves_the_connection_in_step(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "maxPoolSize=1").with_people(2);
+    let people = subject.people();
+    let copying = people.aggregate([doc! { "$out": "copy" }]);
+    let cursor = go!(copying.write_concern(unacknowledged())).expect("is sent");
+    let none: Vec<_> = collect!(cursor).expect("has nothing to ask the server for");
+    assert!(none.is_empty());
+    let copy = subject.database().collection::<Document>("copy");
+    assert_eq!(go!(copy.count_documents(doc! {})).expect("counts"), 2);
     assert_eq!(subject.events.count(Event::is_connection_created), 1);
 }
 
