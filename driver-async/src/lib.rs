@@ -82,6 +82,7 @@ mod topology;
 mod uri;
 
 pub use bson;
+pub use futures_core::future::BoxFuture;
 
 pub use client::Client;
 pub use collection::Collection;

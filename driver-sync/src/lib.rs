@@ -49,6 +49,7 @@ pub use client::Client;
 pub use collection::Collection;
 pub use cursor::Cursor;
 pub use database::Database;
+pub use futures_core::future::BoxFuture;
 pub use motorcade::{
     IndexModel, Namespace, SearchIndexModel, SearchIndexType, ServerInfo, ServerType,
     TopologyDescription, TopologyType, action, bson, bulk, error, event, options, results,

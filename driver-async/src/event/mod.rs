@@ -11,6 +11,7 @@ pub mod sdam;
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
+    ptr,
     sync::Arc,
 };
 
@@ -83,6 +84,20 @@ impl<T: Send + Sync + 'static> EventHandler<T> {
                     tracing::warn!("an event was dropped: the channel is full");
                 }
             }
+        }
+    }
+}
+
+/// Whether both are the same function or channel.
+impl<T> PartialEq for EventHandler<T> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Callback(a), Self::Callback(b)) => ptr::addr_eq(Arc::as_ptr(a), Arc::as_ptr(b)),
+            (Self::AsyncCallback(a), Self::AsyncCallback(b)) => {
+                ptr::addr_eq(Arc::as_ptr(a), Arc::as_ptr(b))
+            }
+            (Self::TokioMpsc(a), Self::TokioMpsc(b)) => a.same_channel(b),
+            _ => false,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bson::{Bson, Document};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use typed_builder::TypedBuilder;
 
 use super::{ReadConcern, SelectionCriteria, WriteConcern};
@@ -68,63 +68,76 @@ pub struct RunCursorCommandOptions {
 }
 
 /// Options of [`Database::drop`](crate::Database::drop).
-#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, TypedBuilder)]
 #[builder(field_defaults(default, setter(into)))]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct DropDatabaseOptions {
     /// How many members must have done this before it is acknowledged.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub write_concern: Option<WriteConcern>,
     /// Goes with the command into the server's logs and profile. Needs a server of version 4.4.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Bson>,
 }
 
 /// Options of [`Collection::drop`](crate::Collection::drop).
-#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, TypedBuilder)]
 #[builder(field_defaults(default, setter(into)))]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct DropCollectionOptions {
     /// How many members must have done this before it is acknowledged.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub write_concern: Option<WriteConcern>,
     /// Goes with the command into the server's logs and profile. Needs a server of version 4.4.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Bson>,
     /// The encrypted fields of the collection, whose helper collections would be dropped, too.
     /// Refused, as this version does not encrypt.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub encrypted_fields: Option<Document>,
 }
 
 /// Options of [`Database::list_collections`](crate::Database::list_collections).
-#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, TypedBuilder)]
 #[builder(field_defaults(default, setter(into)))]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct ListCollectionsOptions {
     /// How many collections the server sends at once; its own choice when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<u32>,
     /// Goes with the command into the server's logs and profile. Needs a server of version 4.4.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Bson>,
     /// Which collections are listed, by `name`, `type`, `options` or `info`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Document>,
     /// Whether a user without the right to list all collections gets those that it may use.
     /// Servers grant that for [names only](crate::Database::list_collection_names).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub authorized_collections: Option<bool>,
     /// Whether time series collections are listed as they are stored. Servers before 8.2 are not
     /// told.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_data: Option<bool>,
 }
 
 /// Options of [`Client::list_databases`](crate::Client::list_databases).
-#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, TypedBuilder)]
 #[builder(field_defaults(default, setter(into)))]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct ListDatabasesOptions {
     /// Whether only the databases are listed that the user may use. The server decides by the
     /// user's rights when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub authorized_databases: Option<bool>,
     /// Goes with the command into the server's logs and profile. Needs a server of version 4.4.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Bson>,
     /// Which databases are listed, by `name`, `sizeOnDisk`, `empty` or `shards`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Document>,
 }

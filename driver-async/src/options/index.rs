@@ -294,71 +294,84 @@ impl<'de> Deserialize<'de> for CommitQuorum {
 
 /// Options of [`Collection::create_index`](crate::Collection::create_index) and
 /// [`Collection::create_indexes`](crate::Collection::create_indexes).
-#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, TypedBuilder)]
 #[builder(field_defaults(default, setter(into)))]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct CreateIndexOptions {
     /// How many members must be ready to commit the index. Needs a server of version 4.4.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub commit_quorum: Option<CommitQuorum>,
     /// How long the server may take; whole milliseconds, 0 for no limit.
     #[serde(
+        skip_serializing_if = "Option::is_none",
         rename = "maxTimeMS",
         alias = "maxTime",
         with = "crate::options::serde_shapes::millis"
     )]
     pub max_time: Option<Duration>,
     /// How many members must have done this; the collection's when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub write_concern: Option<WriteConcern>,
     /// Goes with the command into the server's logs and profile. Needs a server of version 4.4.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Bson>,
     /// Whether indexes of a time series collection are meant as they are stored. Servers before 8.2
     /// are not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_data: Option<bool>,
 }
 
 /// Options of [`Collection::drop_index`](crate::Collection::drop_index) and
 /// [`Collection::drop_indexes`](crate::Collection::drop_indexes).
-#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, TypedBuilder)]
 #[builder(field_defaults(default, setter(into)))]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct DropIndexOptions {
     /// How long the server may take; whole milliseconds, 0 for no limit.
     #[serde(
+        skip_serializing_if = "Option::is_none",
         rename = "maxTimeMS",
         alias = "maxTime",
         with = "crate::options::serde_shapes::millis"
     )]
     pub max_time: Option<Duration>,
     /// How many members must have done this; the collection's when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub write_concern: Option<WriteConcern>,
     /// Goes with the command into the server's logs and profile. Needs a server of version 4.4.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Bson>,
     /// Whether indexes of a time series collection are meant as they are stored. Servers before 8.2
     /// are not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_data: Option<bool>,
 }
 
 /// Options of [`Collection::list_indexes`](crate::Collection::list_indexes).
-#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, TypedBuilder)]
 #[builder(field_defaults(default, setter(into)))]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct ListIndexesOptions {
     /// How long the server may take; whole milliseconds, 0 for no limit.
     #[serde(
+        skip_serializing_if = "Option::is_none",
         rename = "maxTimeMS",
         alias = "maxTime",
         with = "crate::options::serde_shapes::millis"
     )]
     pub max_time: Option<Duration>,
     /// How many indexes the server sends at once; its own choice when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<u32>,
     /// Goes with the command into the server's logs and profile. Needs a server of version 4.4.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Bson>,
     /// Whether indexes of a time series collection are meant as they are stored. Servers before 8.2
     /// are not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_data: Option<bool>,
 }
 

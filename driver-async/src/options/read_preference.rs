@@ -92,25 +92,21 @@ pub enum ReadPreference {
     #[default]
     Primary,
     /// Only secondaries.
-    #[non_exhaustive]
     Secondary {
         /// Which secondaries.
         options: Option<ReadPreferenceOptions>,
     },
     /// The primary, or a secondary when there is none.
-    #[non_exhaustive]
     PrimaryPreferred {
         /// Which secondaries.
         options: Option<ReadPreferenceOptions>,
     },
     /// A secondary, or the primary when there is none.
-    #[non_exhaustive]
     SecondaryPreferred {
         /// Which secondaries.
         options: Option<ReadPreferenceOptions>,
     },
     /// Any member near by.
-    #[non_exhaustive]
     Nearest {
         /// Which members.
         options: Option<ReadPreferenceOptions>,

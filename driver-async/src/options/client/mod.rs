@@ -37,7 +37,7 @@ pub(crate) use validate::{MAX_APP_NAME_LENGTH, TopologyOptions, validate_topolog
 ///     .build();
 /// options.connect_timeout = Some(Duration::from_secs(2));
 /// ```
-#[derive(Clone, Debug, Deserialize, TypedBuilder)]
+#[derive(Clone, Debug, PartialEq, Deserialize, TypedBuilder)]
 #[builder(field_defaults(default, setter(into)))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
