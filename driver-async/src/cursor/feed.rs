@@ -246,6 +246,7 @@ impl Feed {
                 return Some(Err(error));
             }
         };
+        self.phase = Phase::Ended;
         match outcome {
             Ok(CursorReply {
                 id,
@@ -253,12 +254,10 @@ impl Feed {
                 batch,
             }) => {
                 self.batches.push(batch);
-                self.phase = if source.remote.continue_as(id, namespace) {
-                    Phase::Resting(source)
-                } else {
-                    // The session goes back here.
-                    Phase::Ended
-                };
+                // Otherwise the session goes back here.
+                if source.remote.continue_as(id, namespace) {
+                    self.phase = Phase::Resting(source);
+                }
                 Some(Ok(true))
             }
             Err(error) => self.fail(*source, error).map(Err),
@@ -269,7 +268,7 @@ impl Feed {
     fn fail(&mut self, source: Source, error: Error) -> Option<Error> {
         let is_io = matches!(*error.kind, ErrorKind::Io(_));
         match error.code() {
-            Some(code) if CURSOR_IS_GONE.contains(&code) => self.phase = Phase::Ended,
+            Some(code) if CURSOR_IS_GONE.contains(&code) => {}
             // The server is there and the cursor as well. Whoever sees the error can rely on the
             // cursor being closed.
             Some(_) => {
@@ -281,8 +280,9 @@ impl Feed {
                 };
                 return None;
             }
-            None if is_io && !error.is_timeout() => self.phase = Phase::Ended,
-            None if is_io || error.is_timeout() || error.is_network() => {
+            // The server sees the connection end as well, and ends what was under way on it.
+            None if is_io && !error.is_timeout() => {}
+            None if error.is_timeout() || error.is_network() => {
                 self.phase = Phase::Lost(source.into_farewell());
             }
             None => source.into_farewell().say_in_background(),

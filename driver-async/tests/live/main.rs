@@ -1,5 +1,5 @@
 //! What only a non-blocking driver can get wrong, on real servers: futures dropped at any await,
-//! tasks aborted, something left behind.
+//! tasks aborted, something left behind. And what no real server sends, from a scripted peer.
 //!
 //! The tests take turns, because most of them count what the process or the server has.
 
@@ -11,5 +11,7 @@
 
 mod aborted;
 mod dropped;
+mod hostile;
 mod ledger;
+mod peer;
 mod servers;
