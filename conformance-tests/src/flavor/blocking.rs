@@ -3,6 +3,8 @@
 use crate::case::Flavor;
 
 pub use motorcade_sync as driver;
+// The methods of a file in GridFS, as in `wait!(upload.write_all(b".."))`.
+pub use std::io::{Read, Seek, Write};
 pub use std::thread::spawn;
 
 /// The driver that is tested.

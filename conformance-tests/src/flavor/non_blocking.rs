@@ -8,6 +8,8 @@ use tokio::runtime::Runtime;
 use crate::case::Flavor;
 
 pub use motorcade as driver;
+// The methods of a file in GridFS, as in `wait!(upload.write_all(b".."))`.
+pub use tokio::io::{AsyncReadExt as Read, AsyncSeekExt as Seek, AsyncWriteExt as Write};
 // A "task" of the list of behaviours is a thread in both flavours: what is truly concurrent is the
 // driver's work on the runtime, and `go!` may be called from any number of threads.
 pub use std::thread::spawn;

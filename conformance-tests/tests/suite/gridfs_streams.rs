@@ -200,7 +200,8 @@ fn a_chunk_size_that_cannot_be_is_refused(deployment: &Deployment) {
         "{error:?}"
     );
     assert_eq!(subject.events.command_names(), "");
-    let large = bucket.upload_from_reader("file", &*vec![0; 17_000_000]);
+    let content = content(17_000_000);
+    let large = bucket.upload_from_reader("file", &*content);
     let error = go!(large.chunk_size_bytes(17_000_000)).expect_err("no document is so large");
     assert!(error.to_string().contains("smaller chunk size"), "{error}");
     assert_eq!(stored(&subject, "fs.chunks").len(), 0);
@@ -215,7 +216,7 @@ fn reading_may_begin_and_end_anywhere(deployment: &Deployment) {
     assert_eq!(file.file().length, 3500);
     for (to, position) in [
         (SeekFrom::Start(1000), 1000),
-        (SeekFrom::Current(-501), 999),
+        (SeekFrom::Current(-1), 999),
         (SeekFrom::Start(0), 0),
         (SeekFrom::End(-1), 3499),
         (SeekFrom::Start(2999), 2999),
@@ -266,8 +267,14 @@ fn a_seek_asks_only_for_what_is_not_there_yet(deployment: &Deployment) {
     read(5);
     read(1_500_000);
     assert_eq!(subject.events.command_names(), "find, find");
+    // Whoever has read a whole batch is likely to read on, so one more is fetched ahead.
     read(2_000_000);
-    assert_eq!(subject.events.command_names(), "find, find, getMore");
+    subject.events.wait_for_count("getMore", 2, |event| {
+        event
+            .started()
+            .is_some_and(|it| it.command_name == "getMore")
+    });
+    assert_eq!(subject.events.commands_named("find").len(), 2);
     subject.events.forget();
     read(15_000_000);
     read(14_000_000);

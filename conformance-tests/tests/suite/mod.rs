@@ -18,6 +18,8 @@ mod encryption;
 mod enumerations;
 mod explain;
 mod find_and_modify;
+mod gridfs;
+mod gridfs_streams;
 mod indexes;
 mod lifecycle;
 mod log_messages;
@@ -66,6 +68,8 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
         prose_crud::cases(),
         reads::cases(),
         bulk_writes::cases(),
+        gridfs::cases(),
+        gridfs_streams::cases(),
     ]
     .concat()
 }
