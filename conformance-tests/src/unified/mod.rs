@@ -20,5 +20,6 @@ pub mod recorder;
 pub mod requirements;
 pub mod results;
 pub mod schema;
+mod write_models;
 
 pub use cases::{cases, possible_cases};
