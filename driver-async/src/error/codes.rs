@@ -67,20 +67,8 @@ impl Error {
     /// The state change that this error tells of, as the server discovery and monitoring
     /// specification defines it: a command's error or a write concern error, never a write error.
     pub(crate) fn state_change(&self) -> Option<StateChange> {
-        match &*self.kind {
-            ErrorKind::Command(error) => StateChange::of(Some(error.code), &error.message),
-            ErrorKind::Write(WriteFailure::WriteConcernError(error)) => {
-                StateChange::of(Some(error.code), &error.message)
-            }
-            ErrorKind::InsertMany(error) => {
-                let concern = error.write_concern_error.as_ref()?;
-                StateChange::of(Some(concern.code), &concern.message)
-            }
-            kind => {
-                let concern = Refusals::of(kind)?.unmet()?;
-                StateChange::of(Some(concern.code), &concern.message)
-            }
-        }
+        let (code, message) = self.beyond_single_writes()?;
+        StateChange::of(Some(code), message)
     }
 
     /// Whether the code is one after which a read may be tried again.
@@ -91,13 +79,22 @@ impl Error {
     /// Whether the code is one after which a write may be tried again. A write error's code is
     /// not: the server judged that write.
     pub(crate) fn has_retryable_write_code(&self) -> bool {
-        let code = match &*self.kind {
-            ErrorKind::Command(error) => Some(error.code),
-            ErrorKind::Write(WriteFailure::WriteConcernError(error)) => Some(error.code),
-            ErrorKind::InsertMany(error) => error.write_concern_error.as_ref().map(|e| e.code),
-            kind => Refusals::of(kind).and_then(|refusals| Some(refusals.unmet()?.code)),
-        };
-        code.is_some_and(is_retryable_write)
+        let told = self.beyond_single_writes();
+        told.is_some_and(|(code, _)| is_retryable_write(code))
+    }
+
+    /// The code and the words of a command's error or a write concern error.
+    fn beyond_single_writes(&self) -> Option<(i32, &str)> {
+        match &*self.kind {
+            ErrorKind::Command(error) => Some((error.code, &error.message)),
+            ErrorKind::Write(WriteFailure::WriteConcernError(error)) => {
+                Some((error.code, &error.message))
+            }
+            kind => {
+                let unmet = Refusals::of(kind)?.unmet()?;
+                Some((unmet.code, &unmet.message))
+            }
+        }
     }
 
     /// Adds the labels that stand in a reply's `errorLabels`.
