@@ -61,8 +61,11 @@ pub(crate) struct Peer {
     accepting: JoinHandle<()>,
 }
 
+/// Answers a command, given its name and the command.
+type Script = dyn Fn(&str, &Document) -> Answer + Send + Sync;
+
 struct Shared {
-    script: Box<dyn Fn(&str, &Document) -> Answer + Send + Sync>,
+    script: Box<Script>,
     commands: Mutex<Vec<Document>>,
 }
 
