@@ -10,7 +10,7 @@ use crate::{
     database::Database,
     error::{Error, Result},
     exec, operation,
-    options::{RunCommandOptions, RunCursorCommandOptions, SelectionCriteria},
+    options::{CursorType, RunCommandOptions, RunCursorCommandOptions, SelectionCriteria},
 };
 
 /// Runs a command; see [`Database::run_command`].
@@ -128,6 +128,7 @@ impl RunCommand<'_> {
 impl RunCursorCommand<'_> {
     option_setters! { RunCursorCommandOptions {
         selection_criteria: SelectionCriteria,
+        cursor_type: CursorType,
         batch_size: u32,
         max_time: Duration,
     } into { comment: Bson, } }

@@ -6,7 +6,7 @@ use bson::{Bson, Document};
 use serde::{Deserialize, Serialize};
 use typed_builder::TypedBuilder;
 
-use super::{ReadConcern, SelectionCriteria, WriteConcern};
+use super::{CursorType, ReadConcern, SelectionCriteria, WriteConcern};
 
 /// What the operations and collections of one [`Database`](crate::Database) handle inherit.
 ///
@@ -50,6 +50,9 @@ pub struct RunCursorCommandOptions {
     /// are not inherited, as the run command specification wants.
     #[serde(alias = "readPreference")]
     pub selection_criteria: Option<SelectionCriteria>,
+    /// What the cursor does at its end. The command itself must ask the server for such a cursor;
+    /// what happens when the two differ is undefined.
+    pub cursor_type: Option<CursorType>,
     /// How many documents each further batch has; the server's own choice when absent or 0.
     pub batch_size: Option<u32>,
     /// How long the server may take for each further batch; whole milliseconds, 0 for no limit.

@@ -64,6 +64,7 @@ fn open(database: &Database, mut arguments: Arguments) -> Result<Cursor<Document
     let action = with_arguments!(database.run_cursor_command(command), arguments, {
         "batchSize" => batch_size,
         "comment" => comment: Bson,
+        "cursorType" => cursor_type,
         "maxTimeMS" => max_time,
         "readPreference" => selection_criteria,
     });
