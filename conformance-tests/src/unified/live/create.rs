@@ -4,17 +4,19 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bson::{Document, doc};
+use bson::Document;
 use serde::de::DeserializeOwned;
 
 use super::entities::{ClientEntity, Entity, Logs};
 use super::flavor::driver::Client;
 use super::flavor::driver::options::{
-    ClientOptions, CollectionOptions, DatabaseOptions, ServerApi, ServerApiVersion,
+    ClientOptions, CollectionOptions, DatabaseOptions, GridFsBucketOptions, ReadConcern,
+    SelectionCriteria, ServerApi, ServerApiVersion, WriteConcern,
 };
-use super::flavor::go;
+use super::flavor::{go, spawn};
 use super::state::CaseState;
 use super::threads::Thread;
+use crate::unified::arguments::Arguments;
 use crate::unified::connection_string;
 use crate::unified::file::{self, EntityDescription, ServerApiDescription};
 use crate::unified::missing;
@@ -70,8 +72,9 @@ fn make(case: &Arc<CaseState>, description: &EntityDescription) -> Result<Entity
             Ok(Entity::Missing(missing::SESSIONS))
         }
         EntityDescription::Bucket(described) => {
-            entities.database(&described.database)?;
-            Err("GridFS is not wired yet".to_owned())
+            let database = entities.database(&described.database)?;
+            let options = bucket_options(&described.bucket_options)?;
+            Ok(Entity::Bucket(database.gridfs_bucket(options)))
         }
         EntityDescription::ClientEncryption(_) => Ok(Entity::Missing(missing::ENCRYPTION)),
     }
@@ -90,31 +93,30 @@ fn client(case: &CaseState, described: &file::ClientEntity) -> Result<ClientEnti
     recorder.listen(&mut options);
     let logs = described.observe_log_messages.map(Logs::begin);
     options.tracing_max_document_length_bytes = logs.as_ref().map(|_| LOGGED_LENGTH);
-    let min_pool_size = options.min_pool_size;
+    let min_pool_size = u64::from(options.min_pool_size.unwrap_or(0));
     let client = Client::with_options(options).map_err(|error| error.to_string())?;
+    begin(&client, min_pool_size);
     if let Some(patience) = described.await_min_pool_size_ms {
-        fill_pools(
-            &client,
-            &recorder,
-            min_pool_size,
-            Duration::from_millis(patience),
-        )?;
+        fill_pools(&recorder, min_pool_size, Duration::from_millis(patience))?;
     }
     Ok(ClientEntity::new(client, recorder, logs))
 }
 
+/// Lets the client discover its servers before the first operation, as cases expect that look at
+/// discovery alone. A client that fills its pools does so beside the case.
+fn begin(client: &Client, min_pool_size: u64) {
+    if min_pool_size == 0 {
+        go!(client.warm_connection_pool());
+        return;
+    }
+    let client = client.clone();
+    spawn(move || go!(client.warm_connection_pool()));
+}
+
 /// Waits until the pools have their least number of connections. What was told until then is
 /// none of the case's events.
-fn fill_pools(
-    client: &Client,
-    recorder: &Recorder,
-    min_pool_size: Option<u32>,
-    patience: Duration,
-) -> Result<(), String> {
-    // A client looks for its servers when the first operation needs one.
-    go!(client.database("admin").run_command(doc! { "ping": 1 }))
-        .map_err(|error| format!("awaitMinPoolSizeMS: {error}"))?;
-    if !recorder.wait_for_pools(u64::from(min_pool_size.unwrap_or(0)), patience) {
+fn fill_pools(recorder: &Recorder, min_pool_size: u64, patience: Duration) -> Result<(), String> {
+    if !recorder.wait_for_pools(min_pool_size, patience) {
         return Err(format!(
             "awaitMinPoolSizeMS: not all connections were made in {patience:?}"
         ));
@@ -144,6 +146,19 @@ fn options(described: Option<&file::CollectionOptions>) -> Result<CollectionOpti
         .selection_criteria(read(described.read_preference.as_ref())?)
         .write_concern(read(described.write_concern.as_ref())?)
         .build())
+}
+
+fn bucket_options(described: &Document) -> Result<GridFsBucketOptions, String> {
+    let mut described = Arguments::new("bucketOptions", described.clone());
+    let options = GridFsBucketOptions::builder()
+        .bucket_name(described.take::<String>("bucketName")?)
+        .chunk_size_bytes(described.take::<u32>("chunkSizeBytes")?)
+        .read_concern(described.take::<ReadConcern>("readConcern")?)
+        .selection_criteria(described.take::<SelectionCriteria>("readPreference")?)
+        .write_concern(described.take::<WriteConcern>("writeConcern")?)
+        .build();
+    described.finish()?;
+    Ok(options)
 }
 
 fn read<T: DeserializeOwned>(described: Option<&Document>) -> Result<Option<T>, String> {

@@ -1,12 +1,13 @@
 //! The documents of collections before a case and after it.
 
-use bson::{Bson, Document, doc};
+use bson::{Document, doc};
 
 use super::environment::Environment;
 use super::flavor::driver::error::Result;
 use super::flavor::driver::options::ReadConcern;
 use super::flavor::{collect, go};
 use crate::unified::file::{CollectionData, EntityDescription, TestFile};
+use crate::unified::matching::same_documents;
 
 /// Makes the collections hold what the cases of a file start with.
 pub(super) fn prepare(
@@ -79,38 +80,5 @@ pub(super) fn check(
     let found: Vec<Document> = go!(find)
         .and_then(|cursor| collect!(cursor))
         .map_err(|error| format!("{place}: {error}"))?;
-    let in_order = |documents: &[Document]| -> Vec<Bson> {
-        documents
-            .iter()
-            .map(|document| with_sorted_keys(&Bson::Document(document.clone())))
-            .collect()
-    };
-    if in_order(&found) == in_order(&data.documents) {
-        return Ok(());
-    }
-    let text = |documents: &[Document]| {
-        let texts: Vec<_> = documents.iter().map(ToString::to_string).collect();
-        texts.join(", ")
-    };
-    Err(format!(
-        "{place}: expected [{}], found [{}]",
-        text(&data.documents),
-        text(&found)
-    ))
-}
-
-/// The same value with the keys of all documents in one order, as that of keys does not matter.
-fn with_sorted_keys(value: &Bson) -> Bson {
-    match value {
-        Bson::Document(document) => {
-            let mut fields: Vec<_> = document
-                .iter()
-                .map(|(key, value)| (key.clone(), with_sorted_keys(value)))
-                .collect();
-            fields.sort_by(|(a, _), (b, _)| a.cmp(b));
-            Bson::Document(fields.into_iter().collect())
-        }
-        Bson::Array(values) => Bson::Array(values.iter().map(with_sorted_keys).collect()),
-        other => other.clone(),
-    }
+    same_documents(&data.documents, &found).map_err(|why| format!("{place}: {why}"))
 }

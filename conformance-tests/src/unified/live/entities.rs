@@ -7,6 +7,7 @@ use bson::oid::ObjectId;
 use bson::{Bson, Document};
 use motorcade::TopologyDescription;
 
+use super::flavor::driver::gridfs::GridFsBucket;
 use super::flavor::driver::{Client, Collection, Cursor, Database};
 use super::flavor::go;
 use super::threads::Thread;
@@ -22,6 +23,7 @@ pub(super) enum Entity {
     Client(Arc<ClientEntity>),
     Database(Database),
     Collection(Collection<Document>),
+    Bucket(GridFsBucket),
     Cursor(Arc<Mutex<Cursor<Document>>>),
     Thread(Arc<Thread>),
     Topology(Arc<TopologyDescription>),
@@ -219,6 +221,7 @@ impl Entity {
             Self::Client(_) => "client",
             Self::Database(_) => "database",
             Self::Collection(_) => "collection",
+            Self::Bucket(_) => "bucket",
             Self::Cursor(_) => "cursor",
             Self::Thread(_) => "thread",
             Self::Topology(_) => "topology description",

@@ -6,6 +6,7 @@ mod collections;
 mod commands;
 mod cursors;
 mod find_and_modify;
+mod gridfs;
 mod indexes;
 mod reads;
 mod search_indexes;
@@ -53,6 +54,10 @@ pub(super) fn perform(
                 .or_else(|| search_indexes::named(name))
                 .ok_or_else(unknown)?;
             perform(&collection, arguments)
+        }
+        Entity::Bucket(bucket) => {
+            let perform = gridfs::named(name).ok_or_else(unknown)?;
+            perform(&bucket, arguments)
         }
         Entity::Cursor(cursor) => {
             let perform = cursors::named(name).ok_or_else(unknown)?;
