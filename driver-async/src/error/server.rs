@@ -164,7 +164,7 @@ impl fmt::Display for CommandError {
             "command failed",
             self.code,
             &self.code_name,
-            &self.message,
+            write_message(self.code, &self.message),
         )
     }
 }
@@ -270,4 +270,29 @@ fn details(document: &RawDocument) -> Option<Document> {
         .get_document("errInfo")
         .ok()
         .and_then(|info| Document::try_from(info).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::rawdoc;
+
+    use super::*;
+
+    #[test]
+    fn the_key_of_a_duplicate_stands_in_no_text() {
+        let reply = rawdoc! {
+            "ok": 0, "code": 11000, "codeName": "DuplicateKey",
+            "errmsg": "E11000 duplicate key error index: a_1 dup key: { a: \"hunter2\" }",
+        };
+        let command = CommandError::from_reply(&reply);
+        let write = WriteError::from(IndexedWriteError::from_document(&reply));
+        for text in [command.to_string(), write.to_string()] {
+            assert!(text.contains("index: a_1"), "{text}");
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+        assert!(
+            command.message.contains("hunter2"),
+            "the field keeps all of it"
+        );
+    }
 }

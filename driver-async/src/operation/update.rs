@@ -63,7 +63,7 @@ pub(super) fn check_update(update: &UpdateModifications) -> Result<()> {
             Some(key) if key.starts_with('$') => Ok(()),
             _ => Err(Error::invalid_argument(
                 "an update must begin with an operator such as \"$set\"; \
-                 to replace a whole document, use replace_one",
+                 to replace a whole document, use replace_one or find_one_and_replace",
             )),
         },
         UpdateModifications::Pipeline(_) => Ok(()),
@@ -76,7 +76,7 @@ pub(super) fn check_replacement(document: &RawDocument) -> Result<()> {
         Some(Ok((key, _))) if key.as_str().starts_with('$') => {
             Err(Error::invalid_argument(format!(
                 "a replacement must not begin with the operator {:?}; \
-                 to update a document, use update_one",
+                 to update a document, use update_one or find_one_and_update",
                 key.as_str()
             )))
         }
