@@ -56,6 +56,10 @@ fn every_action_can_be_explained_and_changes_nothing(deployment: &Deployment) {
             go!(people.aggregate([doc! { "$match": {} }]).explain(PLAN)),
         ),
         (
+            "aggregate with $out",
+            go!(people.aggregate([doc! { "$out": "copy" }]).explain(PLAN)),
+        ),
+        (
             "count_documents",
             go!(people.count_documents(doc! {}).explain(PLAN)),
         ),
@@ -104,6 +108,8 @@ fn every_action_can_be_explained_and_changes_nothing(deployment: &Deployment) {
             explanation.contains_key("queryPlanner") || explanation.contains_key("stages");
         assert!(has_plan, "{action}: {explanation}");
     }
+    let names = go!(subject.database().list_collection_names()).expect("lists collections");
+    assert_eq!(names, ["people"], "nothing was written out");
     let unacknowledged = people
         .delete_many(doc! {})
         .write_concern(WriteConcern::nodes(0));

@@ -13,6 +13,7 @@ conformance_tests::behaviours! {
     R107 an_unacknowledged_write_carries_no_session: Either, Shared;
     U1 results_say_only_what_the_driver_knows: Either, Shared;
     U1 the_connection_serves_the_next_operation: Either, Shared;
+    U1 every_batch_of_a_split_insert_is_sent: Either, Shared;
     U1 refusals_go_unnoticed_and_leave_the_connection_in_step: Either, Shared;
     U1 a_pipeline_that_writes_leaves_the_connection_in_step: Either, Shared;
     U1 every_option_of_an_acknowledged_write_is_sent: Either, Shared;
@@ -83,6 +84,18 @@ fn the_connection_serves_the_next_operation(deployment: &Deployment) {
     assert_eq!(go!(people.count_documents(doc! {})).expect("counts"), 20);
     assert_eq!(subject.events.count(Event::is_connection_created), 1);
     assert_eq!(subject.events.count(Event::is_connection_closed), 0);
+}
+
+fn every_batch_of_a_split_insert_is_sent(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "maxPoolSize=1&w=0");
+    let people = subject.people();
+    let result = go!(people.insert_many((0..100_100).map(|id| doc! { "_id": id })));
+    assert_eq!(result.expect("is sent").inserted_ids.len(), 100_100);
+    assert_eq!(subject.events.command_names(), "insert, insert");
+    assert_eq!(
+        go!(people.count_documents(doc! {})).expect("counts"),
+        100_100
+    );
 }
 
 fn refusals_go_unnoticed_and_leave_the_connection_in_step(deployment: &Deployment) {
