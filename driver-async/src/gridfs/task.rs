@@ -35,7 +35,7 @@ impl Background {
             .ok()
             .or_else(|| executor.topology().runtime().cloned());
         let runtime = runtime.ok_or_else(|| {
-            Error::internal("a tokio runtime is needed to store a file in GridFS")
+            Error::internal("a tokio runtime is needed to work on a file in GridFS")
         })?;
         Ok(Self {
             runtime,

@@ -169,7 +169,7 @@ fn written(people: &Collection<Document>) -> Collection<Document> {
 }
 
 /// Polls a future at most `times` times, each time it asks for it, and then drops it.
-async fn polled<F: Future>(future: F, times: usize) -> Option<F::Output> {
+pub(crate) async fn polled<F: Future>(future: F, times: usize) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = times;
     poll_fn(|context| {

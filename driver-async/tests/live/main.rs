@@ -11,6 +11,7 @@
 
 mod aborted;
 mod dropped;
+mod gridfs;
 mod hostile;
 mod ledger;
 mod peer;

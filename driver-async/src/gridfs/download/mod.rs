@@ -5,13 +5,16 @@ mod io;
 use std::{
     fmt,
     ops::Range,
+    pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use bson::{RawDocumentBuf, doc};
-use futures_core::future::BoxFuture;
 
-use super::{FilesCollectionDocument, GridFsBucket};
+use super::{
+    FilesCollectionDocument, GridFsBucket,
+    task::{Background, Task},
+};
 use crate::{
     cursor::Cursor,
     error::{Error, Result},
@@ -68,7 +71,9 @@ pub struct GridFsDownloadStream {
 
 enum Source {
     None,
-    Opening(BoxFuture<'static, Result<Cursor<RawDocumentBuf>>>),
+    /// In a task, so that the cursor is closed by whoever gets it, the stream or nobody: the
+    /// server may have made it already when the stream is dropped.
+    Opening(Task<Result<Cursor<RawDocumentBuf>>>),
     Reading {
         cursor: Box<Cursor<RawDocumentBuf>>,
         /// Where in the cursor's current document the data of its chunk lies. There is none before
@@ -134,12 +139,12 @@ impl GridFsDownloadStream {
                     self.source = Source::None;
                     return Poll::Ready(Ok(()));
                 }
-                (Source::None, Some(n)) => self.open(n),
+                (Source::None, Some(n)) => self.open(n)?,
                 (Source::Opening(opening), Some(_)) => {
-                    let opened = ready!(opening.as_mut().poll(context));
+                    let opened = ready!(Pin::new(opening).poll(context));
                     self.source = Source::None;
                     self.source = Source::Reading {
-                        cursor: Box::new(opened?),
+                        cursor: Box::new(opened.flatten()?),
                         data: None,
                     };
                 }
@@ -171,7 +176,8 @@ impl GridFsDownloadStream {
         self.position += u64::try_from(count).unwrap_or(0);
     }
 
-    fn open(&mut self, n: u32) {
+    fn open(&mut self, n: u32) -> Result<()> {
+        let background = Background::of(self.bucket.executor())?;
         let mut filter = doc! { "files_id": equal(&self.file.id) };
         if n > 0 {
             filter.insert("n", doc! { "$gte": i64::from(n) });
@@ -179,10 +185,11 @@ impl GridFsDownloadStream {
         let chunks = self.bucket.chunks().clone();
         let (batch_size, reads_on) = (self.layout.batch_size(n), self.reads_on);
         self.check = ChunkCheck::from(self.layout, n);
-        self.source = Source::Opening(Box::pin(async move {
+        self.source = Source::Opening(background.start(async move {
             let find = chunks.find(filter).sort(doc! { "n": 1 });
             find.batch_size(batch_size).prefetch(reads_on).await
         }));
+        Ok(())
     }
 
     /// Steps to the next chunk.
