@@ -21,3 +21,4 @@ pub mod skips;
 pub mod spec_files;
 pub mod suites;
 pub mod unified;
+pub mod watching_proxy;

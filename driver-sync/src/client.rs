@@ -28,13 +28,18 @@ impl Client {
     }
 
     /// Like [`motorcade::Client::with_options`].
-    pub fn with_options(options: ClientOptions) -> Result<Self> {
+    pub fn with_options(mut options: ClientOptions) -> Result<Self> {
+        // The libraries that stand on this driver come after it.
+        let library = options.driver_info.take();
         let inner = motorcade::Client::with_options(options)?;
         let wrapper = DriverInfo::builder()
             .name(env!("CARGO_PKG_NAME"))
             .version(env!("CARGO_PKG_VERSION").to_owned())
             .build();
         inner.append_metadata(wrapper)?;
+        if let Some(library) = library {
+            inner.append_metadata(library)?;
+        }
         Ok(Self { inner })
     }
 

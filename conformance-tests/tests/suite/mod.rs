@@ -20,6 +20,7 @@ mod explain;
 mod find_and_modify;
 mod gridfs;
 mod gridfs_streams;
+mod handshakes;
 mod indexes;
 mod lifecycle;
 mod log_messages;
@@ -48,6 +49,7 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
         pool_establishing::cases(),
         authentication::cases(),
         encryption::cases(),
+        handshakes::cases(),
         discovery::cases(),
         monitoring::cases(),
         commands::cases(),

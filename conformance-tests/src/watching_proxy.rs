@@ -1,0 +1,130 @@
+//! A TCP proxy that looks at the commands that go through it.
+//!
+//! Drivers tell listeners nothing of the commands of a handshake, so only the wire shows them.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use bson::Document;
+
+/// The length of a message's header.
+const HEADER: usize = 16;
+/// Where the first section's document begins in an `OP_MSG` message: after the header, the flags
+/// and the kind of the section.
+const DOCUMENT: usize = HEADER + 5;
+const OP_MSG: i32 = 2013;
+
+/// Stands before one server and keeps what clients ask of it.
+#[derive(Debug)]
+pub struct WatchingProxy {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    target: String,
+    commands: Mutex<Vec<Document>>,
+    is_over: AtomicBool,
+}
+
+impl WatchingProxy {
+    /// A proxy to the server at this `host:port`.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub fn start(target: impl Into<String>) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let port = listener.local_addr()?.port();
+        let shared = Arc::new(Shared {
+            target: target.into(),
+            commands: Mutex::default(),
+            is_over: AtomicBool::new(false),
+        });
+        let accepting = Arc::clone(&shared);
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                if accepting.is_over.load(Ordering::Acquire) {
+                    return;
+                }
+                if let Ok(client) = client {
+                    let shared = Arc::clone(&accepting);
+                    thread::spawn(move || shared.serve(client));
+                }
+            }
+        });
+        Ok(Self { port, shared })
+    }
+
+    /// Where clients find it: `127.0.0.1:port`.
+    pub fn address(&self) -> String {
+        format!("{}:{}", Ipv4Addr::LOCALHOST, self.port)
+    }
+
+    /// The handshakes so far: the first commands of connections, which carry client metadata.
+    pub fn handshakes(&self) -> Vec<Document> {
+        let commands = self
+            .shared
+            .commands
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let handshakes = commands.iter().filter(|it| it.contains_key("client"));
+        handshakes.cloned().collect()
+    }
+}
+
+impl Drop for WatchingProxy {
+    fn drop(&mut self) {
+        self.shared.is_over.store(true, Ordering::Release);
+        // The listener waits for a client, and looks up when one comes.
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+    }
+}
+
+impl Shared {
+    /// Carries one connection. Either end's closing closes the other.
+    fn serve(&self, client: TcpStream) {
+        let Ok(server) = TcpStream::connect(&self.target) else {
+            return;
+        };
+        let (Ok(mut answers), Ok(mut asker)) = (server.try_clone(), client.try_clone()) else {
+            return;
+        };
+        thread::spawn(move || {
+            let _ = io::copy(&mut answers, &mut asker);
+            let _ = asker.shutdown(Shutdown::Both);
+        });
+        let _ = self.watch(&client, &server);
+        let _ = server.shutdown(Shutdown::Both);
+    }
+
+    fn watch(&self, mut client: &TcpStream, mut server: &TcpStream) -> io::Result<()> {
+        loop {
+            let mut message = vec![0; HEADER];
+            client.read_exact(&mut message)?;
+            let length = usize::try_from(number(&message, 0)?).unwrap_or(0);
+            message.resize(length.max(HEADER), 0);
+            client.read_exact(&mut message[HEADER..])?;
+            if number(&message, 12)? == OP_MSG
+                && let Some(mut document) = message.get(DOCUMENT..)
+                && let Ok(command) = Document::from_reader(&mut document)
+            {
+                self.commands
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(command);
+            }
+            server.write_all(&message)?;
+        }
+    }
+}
+
+fn number(message: &[u8], at: usize) -> io::Result<i32> {
+    let bytes = message.get(at..at + 4).and_then(|it| it.try_into().ok());
+    bytes
+        .map(i32::from_le_bytes)
+        .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}
