@@ -16,6 +16,7 @@ mod cursors;
 mod discovery;
 mod encryption;
 mod enumerations;
+mod events;
 mod explain;
 mod find_and_modify;
 mod gridfs;
@@ -49,6 +50,7 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
         pool_establishing::cases(),
         authentication::cases(),
         encryption::cases(),
+        events::cases(),
         handshakes::cases(),
         discovery::cases(),
         monitoring::cases(),
