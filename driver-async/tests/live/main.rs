@@ -16,3 +16,4 @@ mod hostile;
 mod ledger;
 mod peer;
 mod servers;
+mod told;
