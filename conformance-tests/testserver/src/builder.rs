@@ -15,12 +15,8 @@ use crate::replica_set::ReplicaSetPlan;
 use crate::tls::{TlsFiles, TlsMode, write_private};
 use crate::watcher::Watcher;
 
-/// Set to anything, it keeps the logs of every deployment.
-const KEEP_LOGS: &str = "MOTORCADE_KEEP_LOGS";
 /// The version to start where the program asks for none.
 const VERSION: &str = "MOTORCADE_SERVER_VERSION";
-/// A Unix socket's path has at most 107 bytes; ours adds up to 40 to the temporary folder.
-const LONGEST_BASE: usize = 64;
 
 /// A deployment to be started; made by [`Deployment::standalone`] and
 /// [`Deployment::replica_set`].
@@ -152,11 +148,8 @@ impl Builder {
     /// doesn't start in time (the message ends with its log).
     pub fn start(self) -> Result<Deployment> {
         let mongod = self.find_mongod()?;
-        let folder = temporary_folder()?;
-        let watcher = Watcher::start(folder.clone(), logs_folder(&folder))?;
-        if std::env::var_os(KEEP_LOGS).is_some() {
-            watcher.keep_logs();
-        }
+        let watcher = Watcher::over_new_folder()?;
+        let folder = watcher.folder().to_owned();
         let tls = self.tls.map(|_| TlsFiles::create(&folder)).transpose()?;
         let arguments = self.arguments(&folder, tls.as_ref())?;
         let launch = Launch {
@@ -238,34 +231,6 @@ impl Builder {
 fn text(path: &Path) -> Result<&str> {
     path.to_str()
         .ok_or_else(|| Error::new("the temporary folder's path is not UTF-8"))
-}
-
-/// A new folder with a short path, since Unix sockets lie in it.
-fn temporary_folder() -> Result<PathBuf> {
-    let base = Some(std::env::temp_dir())
-        .filter(|base| base.as_os_str().len() <= LONGEST_BASE)
-        .unwrap_or_else(|| PathBuf::from("/tmp"));
-    let folder = tempfile::Builder::new()
-        .prefix("mtcd-")
-        .tempdir_in(&base)
-        .map_err(|error| Error::file("cannot create a folder in", &base, error))?;
-    // The watcher removes it, since it outlives this process.
-    Ok(folder.keep())
-}
-
-/// `motorcade-logs/<test>-<process id>-<suffix>` in the system's temporary folder.
-///
-/// Test harnesses name a test's thread after the test.
-fn logs_folder(folder: &Path) -> PathBuf {
-    let thread = std::thread::current();
-    let test = thread
-        .name()
-        .unwrap_or("servers")
-        .replace(|c: char| !c.is_alphanumeric(), "-");
-    let suffix = folder.file_name().unwrap_or_default().to_string_lossy();
-    std::env::temp_dir()
-        .join("motorcade-logs")
-        .join(format!("{test}-{}-{suffix}", std::process::id()))
 }
 
 /// The shared secret of a replica set's members.

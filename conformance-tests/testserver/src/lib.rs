@@ -35,6 +35,11 @@
 //! Logs are kept when a deployment is dropped by a panic, when it fails to start, after
 //! [`Deployment::keep_logs`], or when `MOTORCADE_KEEP_LOGS` is set; standard error says where.
 //!
+//! # A stand-in
+//!
+//! [`Secantus`] is no `mongod`: an independent server that speaks commands of MongoDB 8, for tests
+//! of what no `mongod` at hand has.
+//!
 //! # What it is not
 //!
 //! It is blocking code for Unix systems, not a client: [`Deployment::run_admin_command`] doesn't
@@ -49,6 +54,7 @@ mod member;
 mod obtain;
 mod port;
 mod replica_set;
+mod secantus;
 mod tls;
 mod watcher;
 mod wheels;
@@ -57,4 +63,5 @@ pub use builder::Builder;
 pub use deployment::Deployment;
 pub use error::{Error, Result};
 pub use member::{Member, Role};
+pub use secantus::Secantus;
 pub use tls::{TlsFiles, TlsMode};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use motorcade_testserver::{Builder, Deployment, TlsMode};
+use motorcade_testserver::{Builder, Deployment, Secantus, TlsMode};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// Starts a MongoDB deployment for tests, prints its connection string on standard output and
@@ -17,6 +17,9 @@ struct Arguments {
     /// Starts a replica set with this many members instead of a standalone
     #[arg(long, value_name = "N")]
     replica_set: Option<usize>,
+    /// Starts SecantusDB, a stand-in that speaks commands of MongoDB 8, instead of mongod
+    #[arg(long, conflicts_with_all = ["auth", "tls", "version", "mongod", "parameter", "keep_logs"])]
+    secantus: bool,
     /// Turns access control on, with the user `root` and the password `secret`
     #[arg(long)]
     auth: bool,
@@ -53,16 +56,44 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::low_level::pipe::register(signal, stop.try_clone()?)?;
     }
+    if arguments.secantus {
+        let stand_in = match arguments.replica_set {
+            None => Secantus::standalone()?,
+            Some(1) => Secantus::replica_set()?,
+            Some(_) => return Err("SecantusDB is a single node: --replica-set 1".into()),
+        };
+        return serve(
+            &stand_in.uri(),
+            "SecantusDB",
+            Secantus::VERSION,
+            &mut stopped,
+        );
+    }
     let keep_logs = arguments.keep_logs;
     let deployment = builder(arguments).start()?;
     if keep_logs {
         deployment.keep_logs();
     }
+    serve(
+        &deployment.uri(),
+        "mongod",
+        deployment.version(),
+        &mut stopped,
+    )
+}
+
+/// Tells the connection string, and waits until it is to stop.
+fn serve(
+    uri: &str,
+    what: &str,
+    version: &str,
+    stopped: &mut UnixStream,
+) -> Result<(), Box<dyn std::error::Error>> {
     let mut output = std::io::stdout().lock();
-    writeln!(output, "{}", deployment.uri())?;
+    writeln!(output, "{uri}")?;
     output.flush()?;
     drop(output);
-    eprintln!("mongod {} runs; press Ctrl-C to stop", deployment.version());
+    eprintln!("{what} {version} runs; press Ctrl-C to stop");
     stopped.read_exact(&mut [0])?;
     Ok(())
 }

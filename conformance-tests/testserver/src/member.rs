@@ -1,10 +1,8 @@
 //! One `mongod`: started, killed, paused, resumed, restarted, always on the same port and data.
 
-use std::fs::{self, File};
-use std::io;
-use std::os::unix::process::CommandExt;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,8 +16,6 @@ use crate::port::PortLease;
 use crate::tls::TlsFiles;
 use crate::watcher::Watcher;
 
-/// Becomes `mongod` once the watcher knows its process id; see the module `watcher`.
-const GATE: &str = r#"read -r go && exec "$@" </dev/null"#;
 /// The exit status of a `mongod` that can't bind its port.
 const EXIT_PORT_TAKEN: i32 = 48;
 const POLL: Duration = Duration::from_millis(20);
@@ -208,21 +204,12 @@ impl Member {
 
     /// An error about this server, with the end of its log.
     pub(crate) fn trouble(&self, what: &str) -> Error {
-        let mut detail = String::new();
-        for path in [self.console_path(), self.log_path()] {
-            let text = fs::read(&path).unwrap_or_default();
-            let text = String::from_utf8_lossy(&text);
-            let lines: Vec<_> = text.lines().collect();
-            for line in lines.iter().skip(lines.len().saturating_sub(LOG_LINES)) {
-                detail.extend(line.chars().take(LOG_WIDTH));
-                detail.push('\n');
-            }
-        }
+        let detail = end_of_logs(&[self.console_path(), self.log_path()]);
         let text = format!(
             "mongod on port {} {what}; its output ends with",
             self.port()
         );
-        Error::new(text).with_detail(detail.trim_end())
+        Error::new(text).with_detail(&detail)
     }
 
     fn run_once(&self) -> Result<Startup> {
@@ -248,47 +235,31 @@ impl Member {
     }
 
     fn spawn(&self) -> Result<()> {
-        let console = self.console_path();
-        let unwritable = |error| Error::file("cannot write", &console, error);
-        let output = File::options()
-            .create(true)
-            .append(true)
-            .open(&console)
-            .map_err(unwritable)?;
-        let errors = output.try_clone().map_err(unwritable)?;
-        let mut command = Command::new("/bin/sh");
-        command
-            .args(["-c", GATE, "mongod"])
-            .arg(&self.launch.mongod.program)
-            .args(&self.launch.arguments)
-            .args(["--port", &self.port().to_string()])
-            .arg("--dbpath")
-            .arg(self.data_folder())
-            .arg("--logpath")
-            .arg(self.log_path())
-            .arg("--logappend")
-            .arg("--unixSocketPrefix")
-            .arg(self.folder())
-            .current_dir(self.folder())
-            .stdin(Stdio::piped())
-            .stdout(output)
-            .stderr(errors)
-            .process_group(0);
-        if !self.launch.mongod.libraries.is_empty()
-            && let Ok(path) = std::env::join_paths(&self.launch.mongod.libraries)
-        {
-            command.env("LD_LIBRARY_PATH", path);
-        }
-        let mut child = command
-            .spawn()
-            .map_err(|error| Error::caused("cannot start /bin/sh", error))?;
-        let gate = child.stdin.take();
-        let opened = self.launch.watcher.watch(child.id()).and_then(|()| {
-            gate.map_or(Ok(()), |mut gate| io::Write::write_all(&mut gate, b"go\n"))
-                .map_err(|error| Error::caused("the shell that becomes mongod has gone", error))
-        });
+        let Launch {
+            mongod,
+            arguments,
+            watcher,
+            ..
+        } = &*self.launch;
+        let child = watcher.spawn(&mongod.program, &self.console_path(), |command| {
+            command
+                .args(arguments)
+                .args(["--port", &self.port().to_string()])
+                .arg("--dbpath")
+                .arg(self.data_folder())
+                .arg("--logpath")
+                .arg(self.log_path())
+                .arg("--logappend")
+                .arg("--unixSocketPrefix")
+                .arg(self.folder());
+            if !mongod.libraries.is_empty()
+                && let Ok(path) = std::env::join_paths(&mongod.libraries)
+            {
+                command.env("LD_LIBRARY_PATH", path);
+            }
+        })?;
         *self.process() = Some(child);
-        opened
+        Ok(())
     }
 
     fn exit_status(&self) -> Option<ExitStatus> {
@@ -340,6 +311,21 @@ impl Drop for Member {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// The last lines of each of these files, cut to a width that a terminal can show.
+pub(crate) fn end_of_logs(paths: &[PathBuf]) -> String {
+    let mut end = String::new();
+    for path in paths {
+        let text = fs::read(path).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<_> = text.lines().collect();
+        for line in lines.iter().skip(lines.len().saturating_sub(LOG_LINES)) {
+            end.extend(line.chars().take(LOG_WIDTH));
+            end.push('\n');
+        }
+    }
+    end.trim_end().to_owned()
 }
 
 /// Sends a signal to a child, unless it has ended: its id may then be a stranger's.

@@ -74,11 +74,11 @@ fn libraries(cache: &Path, needs: Needs) -> Vec<PathBuf> {
 }
 
 /// Waits until no other process installs; the lock ends with the file.
-fn lock(cache: &Path) -> Result<File> {
+pub(crate) fn lock(cache: &Path) -> Result<File> {
     let path = cache.join("install.lock");
     let file = File::create(&path).map_err(|error| Error::file("cannot create", &path, error))?;
     if file.try_lock().is_err() {
-        eprintln!("motorcade-testserver: waiting for another process that obtains mongod ...");
+        eprintln!("motorcade-testserver: waiting for another process that obtains a server ...");
         file.lock()
             .map_err(|error| Error::file("cannot lock", &path, error))?;
     }
@@ -86,14 +86,14 @@ fn lock(cache: &Path) -> Result<File> {
 }
 
 /// A temporary folder on the same file system as the cache, and the Python to use.
-struct Workshop<'a> {
+pub(crate) struct Workshop<'a> {
     folder: tempfile::TempDir,
     python: &'a Path,
 }
 
 impl<'a> Workshop<'a> {
     /// Needs the lock, since it removes what an installation that was killed has left.
-    fn open(cache: &Path, python: &'a Path) -> Result<Self> {
+    pub(crate) fn open(cache: &Path, python: &'a Path) -> Result<Self> {
         for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
             if entry
                 .file_name()
@@ -208,14 +208,14 @@ impl<'a> Workshop<'a> {
         Ok(unpacked)
     }
 
-    fn subfolder(&self, name: &str) -> Result<PathBuf> {
+    pub(crate) fn subfolder(&self, name: &str) -> Result<PathBuf> {
         let path = self.folder.path().join(name);
         fs::create_dir(&path).map_err(|error| Error::file("cannot create", &path, error))?;
         Ok(path)
     }
 }
 
-fn run(command: &mut Command, what: &str) -> Result<()> {
+pub(crate) fn run(command: &mut Command, what: &str) -> Result<()> {
     let output = command
         .output()
         .map_err(|error| Error::caused(format!("cannot run {what}"), error))?;
@@ -264,7 +264,7 @@ fn find(folder: &Path, fits: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
     found
 }
 
-fn rename(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(|error| Error::file("cannot install", to, error))
 }
 
