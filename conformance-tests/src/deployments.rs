@@ -32,6 +32,8 @@ pub struct Running {
     kind: DeploymentKind,
     uri: String,
     servers: Option<testserver::Deployment>,
+    /// Held so that it runs as long as this does.
+    _stand_in: Option<testserver::Secantus>,
     turn: Mutex<()>,
 }
 
@@ -93,6 +95,12 @@ impl Deployments {
         Self::from_source(preferred, Source::Start(start))
     }
 
+    /// Starts a stand-in for servers that cannot be had when the first case asks; see
+    /// [`testserver::Secantus`].
+    pub fn stood_in_for(preferred: DeploymentKind) -> Self {
+        Self::from_source(preferred, Source::Start(start_stand_in))
+    }
+
     /// Uses a deployment that somebody else started, of the kind given.
     pub fn at(kind: DeploymentKind, uri: String) -> Self {
         Self::from_source(kind, Source::At(uri))
@@ -149,6 +157,7 @@ impl Deployments {
                 kind,
                 uri: uri.clone(),
                 servers: None,
+                _stand_in: None,
                 turn: Mutex::default(),
             },
             Source::At(_) => {
@@ -196,6 +205,22 @@ fn start(kind: DeploymentKind) -> Result<Running, String> {
         kind,
         uri: servers.uri(),
         servers: Some(servers),
+        _stand_in: None,
+        turn: Mutex::default(),
+    })
+}
+
+fn start_stand_in(kind: DeploymentKind) -> Result<Running, String> {
+    let started = match kind {
+        DeploymentKind::Standalone => testserver::Secantus::standalone(),
+        DeploymentKind::ReplicaSet => testserver::Secantus::replica_set(),
+    };
+    let stand_in = started.map_err(|error| error.to_string())?;
+    Ok(Running {
+        kind,
+        uri: stand_in.uri(),
+        servers: None,
+        _stand_in: Some(stand_in),
         turn: Mutex::default(),
     })
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use libtest_mimic::Arguments;
 use serde::{Deserialize, Serialize};
 
-use crate::case::Flavor;
+use crate::case::{Flavor, Outcome};
 
 /// How a case ended. The text of a failure is left out: addresses and times differ by nature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,17 @@ pub enum Ending {
     Passed,
     /// The case failed.
     Failed,
+}
+
+impl Ending {
+    /// How a case ended; `None` for one that was not run.
+    pub fn of(outcome: &Outcome) -> Option<Self> {
+        match outcome {
+            Outcome::Passed => Some(Self::Passed),
+            Outcome::Failed(_) => Some(Self::Failed),
+            Outcome::Skipped(_) => None,
+        }
+    }
 }
 
 /// One line of a ledger.

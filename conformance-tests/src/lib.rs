@@ -17,6 +17,7 @@ pub mod deployments;
 pub mod flavor;
 pub mod ledger;
 pub mod log_capture;
+pub mod report;
 pub mod skips;
 pub mod spec_files;
 pub mod suites;

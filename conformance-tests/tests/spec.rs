@@ -110,12 +110,7 @@ impl Side {
             outcome,
             observations,
         } = case.run_observed(&self.context);
-        let ending = match outcome {
-            Outcome::Passed => Some(Ending::Passed),
-            Outcome::Failed(_) => Some(Ending::Failed),
-            Outcome::Skipped(_) => None,
-        };
-        if let Some(ending) = ending {
+        if let Some(ending) = Ending::of(&outcome) {
             let entry = Entry {
                 ending,
                 observations,

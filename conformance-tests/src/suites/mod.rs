@@ -117,6 +117,31 @@ impl Suite {
         !matches!(runner(self), Runner::NotYet(_))
     }
 
+    /// The folder of the specification that the suite is of.
+    pub fn specification(self) -> &'static str {
+        match self {
+            Self::ConnectionString => "connection-string",
+            Self::UriOptions => "uri-options",
+            Self::AuthUri => "auth",
+            Self::ReadWriteConcernUri | Self::ReadWriteConcernDocument => "read-write-concern",
+            Self::Sdam => "server-discovery-and-monitoring",
+            Self::ServerSelection | Self::InWindow | Self::Rtt => "server-selection",
+            Self::MaxStaleness => "max-staleness",
+            Self::BsonCorpus => "bson-corpus",
+            Self::BsonBinaryVector => "bson-binary-vector",
+            Self::Cmap => "connection-monitoring-and-pooling",
+            Self::DnsSeedlist => "initial-dns-seedlist-discovery",
+            Self::Unified(specification) => specification,
+            Self::UnifiedInvalid => "unified-test-format",
+        }
+    }
+
+    /// True when a case goes through the public interface of one of the drivers, so that it is
+    /// run with each.
+    pub fn is_of_driver(self) -> bool {
+        matches!(self, Self::Unified(_))
+    }
+
     /// True when a case needs no server and gives the same outcome each time.
     pub fn is_pure(self) -> bool {
         !matches!(self, Self::Cmap | Self::Unified(_) | Self::DnsSeedlist)
