@@ -127,7 +127,7 @@ fn check_version(json: &Value) -> Result<(), String> {
         .ok_or("the file has no schemaVersion")?;
     let version: Version = text.parse()?;
     let (major, minor) = LATEST_SCHEMA;
-    if Version::from([1, 0]) <= version && version <= Version::from([major, minor]) {
+    if Version::from([1, 0, 0]) <= version && version <= Version::from([major, minor, 0]) {
         return Ok(());
     }
     Err(format!(

@@ -84,9 +84,9 @@ pub enum Csfle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version([u32; 3]);
 
-impl From<[u32; 2]> for Version {
-    fn from([major, minor]: [u32; 2]) -> Self {
-        Self([major, minor, 0])
+impl From<[u32; 3]> for Version {
+    fn from(numbers: [u32; 3]) -> Self {
+        Self(numbers)
     }
 }
 
