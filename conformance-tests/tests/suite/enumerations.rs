@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use conformance_tests::behaviour::Deployment;
 use conformance_tests::deployments::DeploymentKind;
 
-use super::servers::{secondary, uri_of, writable};
+use super::servers::{secondary, secured_uri, uri_of, writable};
 use super::support::Observed;
 use crate::flavor::driver::IndexModel;
 use crate::flavor::driver::bson::{Bson, Document, doc};
@@ -15,10 +15,11 @@ use crate::flavor::driver::options::{IndexOptions, WriteConcern};
 use crate::flavor::{collect, go};
 
 conformance_tests::behaviours! {
-    E1 all_collections_are_listed_once: Either, Shared;
-    E1 a_filter_by_options_lists_capped_collections_alone: Either, Shared;
-    E2 all_databases_are_listed_once: Either, Shared;
-    E3 all_indexes_are_listed_once: Either, Shared;
+    P1 all_collections_are_listed_once: Either, Shared;
+    P1 a_filter_by_options_lists_capped_collections_alone: Either, Shared;
+    P2 all_databases_are_listed_once: Either, Shared;
+    P3 all_indexes_are_listed_once: Either, Shared;
+    P4 a_user_of_few_rights_is_shown_what_it_may_use: Standalone, Shared;
 }
 
 /// The clients to list with, each with the name of what it speaks to.
@@ -168,4 +169,31 @@ fn all_indexes_are_listed_once(deployment: &Deployment) {
         let unique: Vec<_> = told.iter().filter(|told| told.1 == Some(true)).collect();
         assert_eq!(unique, [&(Some("d_1".to_owned()), Some(true))], "{server}");
     }
+}
+
+fn a_user_of_few_rights_is_shown_what_it_may_use(deployment: &Deployment) {
+    let root = Observed::at(deployment, &secured_uri(deployment, "root:secret", ""));
+    let database = root.database();
+    for name in ["open", "closed"] {
+        go!(database.create_collection(name)).expect("creates");
+    }
+    let finds = doc! {
+        "resource": { "db": database.name(), "collection": "open" }, "actions": ["find"],
+    };
+    let role = doc! { "createRole": "finder", "privileges": [finds], "roles": [] };
+    go!(database.run_command(role)).expect("creates a role");
+    let user = doc! { "createUser": "ada", "pwd": "secret", "roles": ["finder"] };
+    go!(database.run_command(user)).expect("creates a user");
+
+    let source = format!("authSource={}", database.name());
+    let ada = Observed::at(deployment, &secured_uri(deployment, "ada:secret", &source));
+    let refused = go!(ada.database().list_collection_names()).expect_err("may not list all");
+    assert_eq!(refused.code(), Some(13));
+    let names = go!(ada
+        .database()
+        .list_collection_names()
+        .authorized_collections(true));
+    assert_eq!(names.expect("lists names"), ["open"]);
+    let names = go!(ada.client.list_database_names().authorized_databases(true));
+    assert_eq!(names.expect("lists names"), [database.name()]);
 }

@@ -194,7 +194,7 @@ action! { impl['a] ListCollections<'a, ListNames> => Result<Vec<String>>, |self|
     let mut collections = Self::list(database, operation).await?;
     let mut names = Vec::new();
     while collections.advance().await? {
-        names.push(collections.current().get_str("name")?.to_owned());
+        names.push(operation::listed_name(collections.current())?);
     }
     Ok(names)
 } }

@@ -8,7 +8,7 @@ use super::{ListNames, ListSpecifications, action, option_setters};
 use crate::{
     client::Client,
     database::Database,
-    error::Result,
+    error::{Error, Result},
     exec, operation,
     options::{DropDatabaseOptions, ListDatabasesOptions, WriteConcern},
     results::DatabaseSpecification,
@@ -92,7 +92,11 @@ action! { impl['a] ListDatabases<'a, ListSpecifications>
     let mut specifications = Vec::new();
     while databases.advance()? {
         if let Some(database) = databases.current() {
-            specifications.push(bson::deserialize_from_slice(database.as_bytes())?);
+            let specification = bson::deserialize_from_slice(database.as_bytes());
+            specifications.push(specification.map_err(|error| {
+                Error::invalid_response("a listed database is of the wrong shape")
+                    .with_source(error.into())
+            })?);
         }
     }
     Ok(specifications)
@@ -104,7 +108,7 @@ action! { impl['a] ListDatabases<'a, ListNames> => Result<Vec<String>>, |self| {
     let mut names = Vec::new();
     while databases.advance()? {
         if let Some(database) = databases.current() {
-            names.push(database.get_str("name")?.to_owned());
+            names.push(operation::listed_name(database)?);
         }
     }
     Ok(names)

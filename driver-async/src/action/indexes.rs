@@ -227,7 +227,7 @@ action! { impl['a] ListIndexes<'a, ListNames> => Result<Vec<String>>, |self| {
     let mut indexes = self.list().await?;
     let mut names = Vec::new();
     while indexes.advance().await? {
-        names.push(indexes.current().get_str("name")?.to_owned());
+        names.push(operation::listed_name(indexes.current())?);
     }
     Ok(names)
 } }

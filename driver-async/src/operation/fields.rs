@@ -135,6 +135,17 @@ pub(super) fn check_write_concern(reply: &RawDocument) -> Result<()> {
     }
 }
 
+/// The name of a listed collection, index or database.
+///
+/// # Errors
+/// An invalid-response error when it is missing or no text.
+pub(crate) fn listed_name(listed: &RawDocument) -> Result<String> {
+    let name = listed.get_str("name").map_err(|error| {
+        Error::invalid_response("something is listed without a name").with_source(error.into())
+    })?;
+    Ok(name.to_owned())
+}
+
 /// Refuses what would make a collection of plain text where its user expects encryption.
 pub(super) fn refuse_encrypted_fields(fields: Option<&Document>) -> Result<()> {
     match fields {
@@ -207,6 +218,17 @@ mod tests {
         ] {
             let raw = bson::serialize_to_raw_document_buf(&doc! { "n": value.clone() }).unwrap();
             assert!(count(&raw, "n").is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_listed_has_a_name() {
+        let named =
+            |listed: Document| listed_name(&bson::serialize_to_raw_document_buf(&listed).unwrap());
+        assert_eq!(named(doc! { "type": "view", "name": "v" }).unwrap(), "v");
+        for listed in [doc! {}, doc! { "name": 1 }, doc! { "Name": "v" }] {
+            let error = named(listed).unwrap_err();
+            assert!(matches!(*error.kind, ErrorKind::InvalidResponse { .. }));
         }
     }
 }

@@ -45,6 +45,7 @@ pub(crate) use drop::{DropCollection, DropDatabase};
 pub(crate) use drop_indexes::{DropIndexes, Dropped};
 pub(crate) use end_sessions::EndSessions;
 pub(crate) use explain::{Explain, Explained};
+pub(crate) use fields::listed_name;
 pub(crate) use find::{Find, FindOne};
 pub(crate) use find_and_modify::FindAndModify;
 pub(crate) use get_more::GetMore;
