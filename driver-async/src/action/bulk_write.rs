@@ -212,10 +212,11 @@ impl<T: Serialize + Send + Sync> Collection<T> {
     ///
     /// # Errors
     /// A [collection-bulk-write error](crate::error::CollectionBulkWriteError) that tells which
-    /// writes were refused and what was done nevertheless. An invalid-argument error, and nothing
-    /// is sent, for no write at all, an update without operators, a replacement with one, and what
-    /// is larger than the server takes; a BSON error for what cannot be serialised. Otherwise those
-    /// of selection and network.
+    /// writes were refused and what was done nevertheless, also when the network failed in between.
+    /// An invalid-argument error, and nothing is sent, for no write at all, an update without
+    /// operators, a replacement with one, and what is larger than the server takes; a BSON error
+    /// for what cannot be serialised. Otherwise those of selection and network, and the server's
+    /// for a command that was refused as a whole before anything was done.
     pub fn bulk_write(
         &self,
         writes: impl IntoIterator<Item = Write<T>>,

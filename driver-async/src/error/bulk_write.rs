@@ -159,6 +159,15 @@ impl fmt::Display for CollectionBulkWriteError {
     }
 }
 
+impl InsertManyError {
+    /// Whether nothing was refused, and nothing is known to have been done.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.write_errors.is_none()
+            && self.write_concern_error.is_none()
+            && self.inserted_ids.is_empty()
+    }
+}
+
 /// The same error of a bulk write that was nothing but inserts.
 impl From<CollectionBulkWriteError> for InsertManyError {
     fn from(error: CollectionBulkWriteError) -> Self {

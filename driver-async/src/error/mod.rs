@@ -222,7 +222,9 @@ impl Error {
 
     /// The server's whole reply, when one led to this error.
     pub fn server_response(&self) -> Option<&RawDocument> {
-        self.context.as_ref()?.server_response.as_deref()
+        let context = self.context.as_ref()?;
+        let own = context.server_response.as_deref();
+        own.or_else(|| self.ended_by()?.server_response())
     }
 
     /// The server that the error came from or was about.
@@ -318,10 +320,22 @@ impl Error {
     /// Frames the error that ended an operation of several commands. Its labels are those of the
     /// whole: whether a transaction may be tried again hangs by them.
     pub(crate) fn ending_with(mut self, error: Self) -> Self {
-        for label in error.labels() {
-            self.add_label(label);
+        if let Some(told) = &error.context {
+            let context = self.context_mut();
+            context.labels.extend(told.labels.iter().cloned());
+            context.address = context.address.take().or_else(|| told.address.clone());
+            context.command = context.command.take().or_else(|| told.command.clone());
         }
         self.with_source(error)
+    }
+
+    /// The error that this one frames; itself when it frames none.
+    pub(crate) fn unframed(mut self) -> Self {
+        let framed = self
+            .context
+            .as_mut()
+            .and_then(|context| context.source.take());
+        framed.unwrap_or(self)
     }
 
     fn context_mut(&mut self) -> &mut Context {

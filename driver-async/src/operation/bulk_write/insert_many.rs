@@ -35,7 +35,8 @@ impl<'a> BulkWrite<'a> {
     }
 }
 
-/// The result of a bulk write that inserted many documents, told as such.
+/// The result of a bulk write that inserted many documents, told as such. An error of the network
+/// stands alone, as with a single insert, unless there is more to tell.
 pub(crate) fn insert_many_result(
     result: Result<CollectionBulkWriteResult>,
 ) -> Result<InsertManyResult> {
@@ -44,6 +45,9 @@ pub(crate) fn insert_many_result(
         Err(mut error) => {
             if let ErrorKind::CollectionBulkWrite(refused) = &mut *error.kind {
                 let refused = InsertManyError::from(std::mem::take(refused));
+                if refused.is_blank() {
+                    return Err(error.unframed());
+                }
                 *error.kind = ErrorKind::InsertMany(refused);
             }
             Err(error)

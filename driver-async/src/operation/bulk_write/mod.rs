@@ -156,9 +156,11 @@ impl<'a> BulkWrite<'a> {
     }
 
     /// The error of a batch that could not be executed. It is given as it is, unless earlier
-    /// batches did something that the caller must know of.
+    /// batches did something that the caller must know of, or the network failed when the command
+    /// was out: then it is unknown what the batch did, and told what is known to be done.
     fn interrupted(&mut self, error: Error) -> Error {
-        if self.first_error.is_none() && self.total.partial_result.is_empty() {
+        let is_open = error.is_network() && self.batch.is_some();
+        if self.first_error.is_none() && self.total.partial_result.is_empty() && !is_open {
             return error;
         }
         self.failure().ending_with(error)

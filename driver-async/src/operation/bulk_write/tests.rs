@@ -5,7 +5,8 @@ use bson::{Bson, Document, doc};
 use super::*;
 use crate::{
     bulk::{DeleteMany, DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne, Write},
-    operation::tests::{replied, scope, target, written_for, written_for_newest},
+    error::CommandError,
+    operation::tests::{ADDRESS, replied, scope, target, written_for, written_for_newest},
     options::{Acknowledgment, Collation, Hint, InsertManyOptions},
     results::InsertManyResult,
 };
@@ -338,12 +339,23 @@ fn a_lost_connection_keeps_what_earlier_batches_did() {
     let writes = || [insert(0), delete(1)];
     let (result, _) = run(&mut bulk(writes(), true), &[lost()]);
     let error = result.unwrap_err();
+    assert!(error.is_network() && refused(&error).partial_result.is_empty());
+    // What did not get as far as to be sent did nothing, and a refused command neither.
+    let mut operation = bulk(writes(), true);
+    let error = lost().map(|_| CollectionBulkWriteResult::default());
+    let Progress::Done(Err(error)) = operation.take(error) else {
+        panic!("a lost connection ends a bulk write");
+    };
     assert!(matches!(*error.kind, ErrorKind::Io(_)), "{error:?}");
-    let labelled = lost().map_err(|error| error.with_label("A"));
+    let reply = bson::rawdoc! { "ok": 0, "code": 13 };
+    let unauthorized = Error::from(ErrorKind::Command(CommandError::from_reply(&reply)));
+    let (result, _) = run(&mut bulk(writes(), true), &[Err(unauthorized)]);
+    assert!(matches!(*result.unwrap_err().kind, ErrorKind::Command(_)));
+    let labelled = lost().map_err(|error| error.with_label("A").with_address(&ADDRESS));
     let (result, _) = run(&mut bulk(writes(), true), &[accepted(1), labelled]);
     let error = result.unwrap_err();
     assert_eq!(keys(&refused(&error).partial_result.inserted_ids), [0]);
-    assert!(error.is_network() && error.contains_label("A"));
+    assert!(error.is_network() && error.contains_label("A") && error.address().is_some());
     let source = std::error::Error::source(&error).unwrap();
     assert!(matches!(
         *source.downcast_ref::<Error>().unwrap().kind,
@@ -478,5 +490,6 @@ fn inserts_alone_have_a_result_and_an_error_of_their_own() {
         panic!("{error:?}");
     };
     assert_eq!(keys(&failed.inserted_ids), [0, 1, 2]);
-    assert!(many_inserted(1, true, &[lost()]).unwrap_err().is_network());
+    let error = many_inserted(1, true, &[lost()]).unwrap_err();
+    assert!(matches!(*error.kind, ErrorKind::Io(_)), "{error:?}");
 }
