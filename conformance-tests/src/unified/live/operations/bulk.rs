@@ -1,13 +1,15 @@
 //! Many writes of different kinds at once.
 
+use std::sync::Arc;
+
 use bson::{Bson, Document};
-use motorcade::bulk::Write;
+use motorcade::{bulk::Write, options::WriteModel};
 
 use super::Perform;
 use super::flavor::driver::Collection;
 use super::flavor::driver::action::Action;
 use super::flavor::go;
-use super::{Failure, Returned};
+use super::{ClientEntity, Failure, Returned};
 use crate::unified::arguments::{Arguments, with_arguments};
 
 /// The operation of that name.
@@ -16,6 +18,35 @@ pub(super) fn named(name: &str) -> Option<Perform<Collection<Document>>> {
         "bulkWrite" => Some(bulk_write),
         _ => None,
     }
+}
+
+/// The operation of a client of that name.
+pub(super) fn of_client(name: &str) -> Option<Perform<Arc<ClientEntity>>> {
+    match name {
+        "clientBulkWrite" => Some(client_bulk_write),
+        _ => None,
+    }
+}
+
+fn client_bulk_write(
+    client: &Arc<ClientEntity>,
+    mut arguments: Arguments,
+) -> Result<Returned, Failure> {
+    let client = client.client()?;
+    let models: Vec<WriteModel> = arguments.need("models")?;
+    let is_verbose = arguments.take::<bool>("verboseResults")?.unwrap_or(false);
+    let action = with_arguments!(client.bulk_write(models), arguments, {
+        "bypassDocumentValidation" => bypass_document_validation,
+        "comment" => comment: Bson,
+        "let" => let_vars,
+        "ordered" => ordered,
+        "rawData" => raw_data,
+        "writeConcern" => write_concern,
+    });
+    if is_verbose {
+        return Ok(Returned::result(&go!(action.verbose_results())?));
+    }
+    Ok(Returned::result(&go!(action)?))
 }
 
 fn bulk_write(

@@ -36,7 +36,9 @@ pub(super) fn perform(
     let unknown = || Failure::from(format!("a {kind} has no operation `{name}`"));
     match entity {
         Entity::Client(client) => {
-            let perform = client::named(name).ok_or_else(unknown)?;
+            let perform = client::named(name)
+                .or_else(|| bulk::of_client(name))
+                .ok_or_else(unknown)?;
             perform(&client, arguments)
         }
         Entity::Database(database) => {
