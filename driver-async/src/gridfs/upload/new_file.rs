@@ -62,7 +62,8 @@ impl NewFile {
     /// Inserts chunks, and tells which chunks are ours then.
     pub(super) async fn insert(&self, chunks: &Chunks) -> (Ours, Result<()>) {
         if let Err(error) = self.bucket.ensure_indexes().await {
-            return (Ours::All, Err(error));
+            let is_first = chunks.number_of(0) == 0;
+            return (if is_first { Ours::None } else { Ours::All }, Err(error));
         }
         let handle = self.bucket.chunks().handle();
         let mut operation = InsertChunks::new(handle.scope(), chunks);
