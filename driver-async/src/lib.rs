@@ -29,9 +29,9 @@
 //! share one pool of connections for each server. Make one client and keep it.
 //!
 //! # What this version does not do
-//! Explicit sessions and transactions, bulk writes, change streams, `mongodb+srv` look-ups,
-//! compression, SOCKS5 proxies, client-side operation timeouts (`timeoutMS`), field level
-//! encryption, and the mechanisms MONGODB-AWS, MONGODB-OIDC and GSSAPI.
+//! Explicit sessions and transactions, change streams, `mongodb+srv` look-ups, compression, SOCKS5
+//! proxies, client-side operation timeouts (`timeoutMS`), field level encryption, and the mechanisms
+//! MONGODB-AWS, MONGODB-OIDC and GSSAPI.
 //! Options that ask for one of these give an error, or a [warning] where ignoring them is safe.
 //!
 //! [warning]: options::ClientOptions::warnings
