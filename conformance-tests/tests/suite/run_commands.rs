@@ -6,13 +6,14 @@ use super::servers::{open_cursors, secondary, uri_of, wait_until};
 use super::support::Observed;
 use crate::flavor::driver::bson::{Document, RawDocumentBuf, doc};
 use crate::flavor::driver::error::ErrorKind;
-use crate::flavor::driver::options::{ReadPreference, SelectionCriteria, WriteConcern};
+use crate::flavor::driver::options::{CursorType, ReadPreference, SelectionCriteria, WriteConcern};
 use crate::flavor::{collect, go, next};
 
 conformance_tests::behaviours! {
     K1 the_cursor_of_a_command_goes_on_in_one_session: Either, Shared, since (4, 4);
     K1 the_cursor_of_a_command_goes_on_where_it_began: ReplicaSet, Shared;
     K1 the_cursor_of_a_command_is_closed_with_it: Either, Shared;
+    K1 the_batches_of_a_command_may_come_without_being_asked_for: Either, Shared;
     K1 a_command_that_gives_no_cursor_is_told_as_such: Either, Shared;
     K2 a_commands_own_concerns_stay_and_the_handles_stay_out: Either, Shared;
     K2 an_empty_command_sends_nothing: Either, Shared;
@@ -83,6 +84,19 @@ fn the_cursor_of_a_command_is_closed_with_it(deployment: &Deployment) {
     wait_until("end of the cursor", || {
         (open_cursors(deployment) == 0).then_some(())
     });
+}
+
+fn the_batches_of_a_command_may_come_without_being_asked_for(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "maxPoolSize=1").with_people(9);
+    let command = doc! { "find": "people", "batchSize": 2 };
+    let database = subject.database();
+    let find = database.run_cursor_command(command).batch_size(2);
+    let cursor = go!(find.cursor_type(CursorType::Exhaust)).expect("finds");
+    let found: Vec<Document> = collect!(cursor).expect("goes on");
+    assert_eq!(found.len(), 9);
+    // One for the insert, one for the command and one for all further batches.
+    assert_eq!(subject.events.checked_out().len(), 3);
+    assert_eq!(open_cursors(deployment), 0);
 }
 
 fn a_command_that_gives_no_cursor_is_told_as_such(deployment: &Deployment) {

@@ -8,7 +8,7 @@ use super::{Target, WIRE_8_2};
 use crate::{
     error::{Error, ErrorKind, Result, WriteConcernError, WriteFailure},
     options::{Collation, Hint},
-    proto::wire::DocumentWriter,
+    proto::{topology::ServerType, wire::DocumentWriter},
 };
 
 impl DocumentWriter<'_> {
@@ -144,6 +144,17 @@ pub(crate) fn listed_name(listed: &RawDocument) -> Result<String> {
         Error::invalid_response("something is listed without a name").with_source(error.into())
     })?;
     Ok(name.to_owned())
+}
+
+/// Refuses an exhaust cursor on a server that does not know it.
+pub(super) fn check_exhaust(target: &Target<'_>) -> Result<()> {
+    match target.server_type {
+        ServerType::Mongos | ServerType::LoadBalancer => Err(Error::invalid_argument(
+            "an exhaust cursor needs a replica set or a standalone server, and this is a sharded \
+             cluster: use another cursor type",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses what would make a collection of plain text where its user expects encryption.

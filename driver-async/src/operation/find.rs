@@ -2,13 +2,12 @@
 
 use bson::Document;
 
-use super::{Operation, Retryability, Scope, Selection, Target};
+use super::{Operation, Retryability, Scope, Selection, Target, fields::check_exhaust};
 use crate::{
     error::{Error, Result},
     options::{CursorType, FindOneOptions, FindOptions, ReadConcern},
     proto::{
         cursor::{Batch, CursorReply, CursorSettings, CursorState},
-        topology::ServerType,
         wire::{DocumentWriter, Reply},
     },
 };
@@ -58,13 +57,7 @@ impl<'a> Find<'a> {
                  end",
             ));
         }
-        match target.server_type {
-            ServerType::Mongos | ServerType::LoadBalancer => Err(Error::invalid_argument(
-                "an exhaust cursor needs a replica set or a standalone server, and this is a \
-                 sharded cluster: use another cursor type",
-            )),
-            _ => Ok(()),
-        }
+        check_exhaust(target)
     }
 
     fn write_amounts(&self, command: &mut DocumentWriter<'_>) -> Result<()> {
@@ -217,6 +210,7 @@ mod tests {
         error::ErrorKind,
         operation::tests::{replied, scope, target, written, written_for, written_for_newest},
         options::{Collation, Hint, ReadPreference},
+        proto::topology::ServerType,
     };
 
     fn find(options: FindOptions) -> Document {

@@ -2,10 +2,10 @@
 
 use bson::RawDocumentBuf;
 
-use super::{Operation, RunCommand, Selection, Target};
+use super::{Operation, RunCommand, Selection, Target, fields::check_exhaust};
 use crate::{
     error::{Error, Result},
-    options::{RunCommandOptions, RunCursorCommandOptions},
+    options::{CursorType, RunCommandOptions, RunCursorCommandOptions},
     proto::{
         cursor::{CursorReply, CursorSettings, CursorState},
         wire::{DocumentWriter, Reply},
@@ -31,6 +31,7 @@ impl<'a> RunCursorCommand<'a> {
             batch_size: options.batch_size,
             max_await_time: options.max_time,
             comment: options.comment,
+            exhaust: options.cursor_type == Some(CursorType::Exhaust),
             ..CursorSettings::default()
         };
         let options = RunCommandOptions {
@@ -59,6 +60,9 @@ impl Operation for RunCursorCommand<'_> {
     }
 
     fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()> {
+        if self.settings.exhaust {
+            check_exhaust(target)?;
+        }
         self.command.write(command, target)
     }
 
@@ -84,9 +88,10 @@ mod tests {
     use crate::{
         operation::{
             GetMore, Retryability,
-            tests::{ADDRESS, replied, written},
+            tests::{ADDRESS, replied, target, written, written_for},
         },
         options::{ReadPreference, SelectionCriteria},
+        proto::topology::ServerType,
     };
 
     #[test]
@@ -115,6 +120,21 @@ mod tests {
             written(&mut GetMore::new(&remote, batch_size, &ADDRESS)),
             wanted
         );
+    }
+
+    #[test]
+    fn an_exhaust_cursor_is_refused_where_it_cannot_work() {
+        let options = RunCursorCommandOptions::builder().cursor_type(CursorType::Exhaust);
+        let find = rawdoc! { "find": "c" };
+        let mut operation = RunCursorCommand::new("d", find, options.build()).unwrap();
+        let reply = doc! { "cursor": { "id": 5_i64, "ns": "d.c", "firstBatch": [] }, "ok": 1 };
+        let remote = replied(&mut operation, &reply).unwrap().remote.unwrap();
+        assert!(GetMore::new(&remote, None, &ADDRESS).takes_several_replies());
+        let router = Target {
+            server_type: ServerType::Mongos,
+            ..target()
+        };
+        assert!(written_for(&mut operation, &router).is_err());
     }
 
     #[test]
