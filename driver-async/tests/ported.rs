@@ -15,29 +15,31 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{AsyncReadExt, AsyncWriteExt, StreamExt, TryStreamExt};
 use mongodb::{
     BoxFuture, Client, Collection, Cursor, Database, IndexModel, Namespace,
     action::Action,
     bson::{self, Bson, DateTime, Document, RawDocumentBuf, doc, oid::ObjectId},
     error::{
-        Error, ErrorKind, InsertManyError, RETRYABLE_WRITE_ERROR, Result as MongoResult,
-        WriteError, WriteFailure,
+        Error, ErrorKind, GridFsErrorKind, GridFsFileIdentifier, InsertManyError,
+        RETRYABLE_WRITE_ERROR, Result as MongoResult, WriteError, WriteFailure,
     },
     event::{
         EventHandler,
         cmap::CmapEvent,
         command::{CommandEvent, CommandStartedEvent},
     },
+    gridfs::FilesCollectionDocument,
     options::{
         Acknowledgment, AggregateOptions, ClientOptions, Collation, CollationStrength,
         CollectionOptions, CountOptions, CreateCollectionOptions, CreateIndexOptions, Credential,
-        CursorType, DatabaseOptions, DeleteOptions, DistinctOptions, FindOneAndUpdateOptions,
-        FindOneOptions, FindOptions, Hint, IndexOptions, InsertManyOptions, ListCollectionsOptions,
-        ListIndexesOptions, ReadConcern, ReadConcernLevel, ReadPreference, ReadPreferenceOptions,
-        ReplaceOptions, ReturnDocument, SelectionCriteria, ServerAddress, ServerApi,
-        ServerApiVersion, TimeseriesGranularity, TimeseriesOptions, Tls, TlsOptions,
-        UpdateModifications, UpdateOptions, ValidationAction, ValidationLevel, WriteConcern,
+        CursorType, DatabaseOptions, DeleteOneModel, DeleteOptions, DistinctOptions,
+        FindOneAndUpdateOptions, FindOneOptions, FindOptions, GridFsBucketOptions, Hint,
+        IndexOptions, InsertManyOptions, ListCollectionsOptions, ListIndexesOptions, ReadConcern,
+        ReadConcernLevel, ReadPreference, ReadPreferenceOptions, ReplaceOptions, ReturnDocument,
+        SelectionCriteria, ServerAddress, ServerApi, ServerApiVersion, TimeseriesGranularity,
+        TimeseriesOptions, Tls, TlsOptions, UpdateManyModel, UpdateModifications, UpdateOptions,
+        ValidationAction, ValidationLevel, WriteConcern, WriteModel,
     },
     results::{
         CollectionSpecification, CollectionType, DeleteResult, InsertManyResult, InsertOneResult,
@@ -127,6 +129,7 @@ async fn connect(uri: &str, commands: Arc<AtomicUsize>) -> MongoResult<Client> {
         seen
     }));
     let client = Client::with_options(client_options)?;
+    client.warm_connection_pool().await;
     client
         .database("admin")
         .run_command(doc! { "ping": 1 })
@@ -487,6 +490,85 @@ async fn administer(client: &Client, db: &Database) -> MongoResult<()> {
     Ok(())
 }
 
+async fn picture(db: &Database) -> Result<(), Box<dyn std::error::Error>> {
+    let options = GridFsBucketOptions::builder()
+        .bucket_name("pictures".to_string())
+        .chunk_size_bytes(Some(4))
+        .build();
+    let bucket = db.gridfs_bucket(options);
+    let mut upload = bucket
+        .open_upload_stream("pen.png")
+        .metadata(doc! { "sku": "pen" })
+        .await?;
+    let id = upload.id().clone();
+    upload.write_all(b"ten bytes.").await?;
+    upload.close().await?;
+    let mut download = bucket.open_download_stream(id.clone()).await?;
+    let mut bytes = Vec::new();
+    download.read_to_end(&mut bytes).await?;
+    assert_eq!(bytes, b"ten bytes.");
+    bucket.rename(id.clone(), "pencil.png").await?;
+    let mut files = bucket.find(doc! { "metadata.sku": "pen" }).await?;
+    while let Some(FilesCollectionDocument {
+        filename, length, ..
+    }) = files.try_next().await?
+    {
+        assert_eq!((filename.as_deref(), length), (Some("pencil.png"), 10));
+    }
+    bucket.delete(id.clone()).await?;
+    let error = match bucket.open_download_stream(id).await {
+        Ok(_) => panic!("the file is gone"),
+        Err(error) => error,
+    };
+    assert!(matches!(
+        *error.kind,
+        ErrorKind::GridFs(GridFsErrorKind::FileNotFound {
+            identifier: GridFsFileIdentifier::Id(_),
+            ..
+        })
+    ));
+    bucket.drop().await?;
+    Ok(())
+}
+
+async fn stock_up(client: &Client, shop: &Shop) -> MongoResult<()> {
+    let products = shop.products.namespace();
+    let models = vec![
+        WriteModel::from(
+            shop.products
+                .insert_one_model(product("bulb", 2.0, 5, &[]))?,
+        ),
+        WriteModel::UpdateMany(
+            UpdateManyModel::builder()
+                .namespace(products.clone())
+                .filter(doc! { "stock": { "$lt": 10 } })
+                .update(doc! { "$inc": { "stock": 10 } })
+                .build(),
+        ),
+        WriteModel::DeleteOne(
+            DeleteOneModel::builder()
+                .namespace(products)
+                .filter(doc! { "sku": "bulb" })
+                .build(),
+        ),
+    ];
+    match client
+        .bulk_write(models)
+        .ordered(true)
+        .verbose_results()
+        .await
+    {
+        Ok(result) => assert_eq!(result.summary.inserted_count, 1),
+        // The servers at hand may be older than 8.0.
+        Err(error) => assert!(matches!(*error.kind, ErrorKind::IncompatibleServer { .. })),
+    }
+    let mut batches = shop.products.find(doc! {}).batch_size(1).batch().await?;
+    while let Some(batch) = batches.try_next().await? {
+        assert!(batch.doc_slices()?.into_iter().count() <= 1);
+    }
+    Ok(())
+}
+
 async fn leave(shop: Shop, client: Client) -> MongoResult<()> {
     let mut names = shop.products.list_index_names().await?;
     names.sort();
@@ -528,6 +610,8 @@ async fn a_program_of_the_peer_works_with_the_name_changed() {
     change(&shop).await.unwrap();
     walk(&shop).await.unwrap();
     administer(&client, &shop.db).await.unwrap();
+    picture(&shop.db).await.unwrap();
+    stock_up(&client, &shop).await.unwrap();
     leave(shop, client).await.unwrap();
     assert!(commands.load(Ordering::Relaxed) > 20);
 }
@@ -569,6 +653,14 @@ fn options_of_the_peer_are_there() {
     options.default_database = Some("shop".to_string());
     assert_eq!(options.hosts[0].to_string(), "db.example.com:27018");
     assert_eq!(options, options.clone());
+    let options = FindOptions::builder()
+        .sort(doc! { "price": 1 })
+        .max_time(Duration::from_millis(5))
+        .hint(Hint::Name("by_sku".to_string()))
+        .build();
+    let written = bson::serialize_to_document(&options).unwrap();
+    let wanted = doc! { "hint": "by_sku", "maxTimeMS": 5_i64, "sort": { "price": 1 } };
+    assert_eq!(written, wanted);
     let read: FindOptions =
         bson::deserialize_from_document(doc! { "limit": 5, "batchSize": 2 }).unwrap();
     assert_eq!((read.limit, read.batch_size), (Some(5), Some(2)));

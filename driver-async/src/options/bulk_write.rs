@@ -10,25 +10,30 @@ use crate::{error::Result, namespace::Namespace};
 /// Options of [`Client::bulk_write`](crate::Client::bulk_write).
 ///
 /// See "bulkWrite" among the database commands of the server's manual. What is absent is not sent.
-#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, TypedBuilder)]
 #[builder(field_defaults(default, setter(into)))]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct BulkWriteOptions {
     /// Whether the first refused write ends the operation, which is the default. Otherwise all
     /// are tried and every refusal is reported.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ordered: Option<bool>,
     /// Whether the collections' validators are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bypass_document_validation: Option<bool>,
     /// Goes with the commands into the server's logs and profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Bson>,
     /// Variables that expressions can use as `$$name`.
-    #[serde(rename = "let")]
+    #[serde(skip_serializing_if = "Option::is_none", rename = "let")]
     pub let_vars: Option<Document>,
     /// How many members must have the writes; the client's when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub write_concern: Option<WriteConcern>,
     /// Whether the writes work on documents as they are stored, as with time series. Sent to
     /// servers of version 8.2 and newer only.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_data: Option<bool>,
 }
 

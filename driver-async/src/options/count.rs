@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bson::Bson;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use typed_builder::TypedBuilder;
 
 use super::{Collation, Hint, ReadConcern, SelectionCriteria};
@@ -44,26 +44,30 @@ pub struct CountOptions {
 
 /// Options of
 /// [`Collection::estimated_document_count`](crate::Collection::estimated_document_count).
-#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, TypedBuilder)]
 #[builder(field_defaults(default, setter(into)))]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct EstimatedDocumentCountOptions {
     /// How long the server may take; whole milliseconds, 0 for no limit.
     #[serde(
+        skip_serializing_if = "Option::is_none",
         rename = "maxTimeMS",
         alias = "maxTime",
         with = "crate::options::serde_shapes::millis"
     )]
     pub max_time: Option<Duration>,
     /// Which servers may answer; the collection's when absent.
-    #[serde(alias = "readPreference")]
+    #[serde(skip_serializing, alias = "readPreference")]
     pub selection_criteria: Option<SelectionCriteria>,
     /// How settled the data must be; the collection's when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub read_concern: Option<ReadConcern>,
     /// Goes with the command into the server's logs and profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Bson>,
     /// Whether the command sees a time series collection's documents as they are stored, in
     /// buckets. Needs a server of version 8.2; not sent to older ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_data: Option<bool>,
 }

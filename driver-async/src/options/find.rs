@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bson::{Bson, Document};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use typed_builder::TypedBuilder;
 
 use super::{Collation, CursorType, Hint, ReadConcern, SelectionCriteria};
@@ -11,32 +11,41 @@ use super::{Collation, CursorType, Hint, ReadConcern, SelectionCriteria};
 /// Options of [`Collection::find`](crate::Collection::find).
 ///
 /// See "find" among the database commands of the server's manual. What is absent is not sent.
-#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, TypedBuilder)]
 #[builder(field_defaults(default, setter(into)))]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct FindOptions {
     /// Whether the server may use the disk for a sort that needs more than its memory limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_disk_use: Option<bool>,
     /// Whether a sharded cluster with unreachable shards answers with what it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_partial_results: Option<bool>,
     /// How many documents the server sends at once. The server sends 101 at first, and then as
     /// many as fit into 16 MiB. With 0 the first reply has no document.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<u32>,
     /// Goes with the command, and those for further batches, into the server's logs and profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Bson>,
     /// What the cursor does at the end of the collection.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor_type: Option<CursorType>,
     /// Which index the server should use.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<Hint>,
     /// How many documents are returned at most; 0 means all. A negative number means its
     /// absolute value, in a single batch whatever the batch size is.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<i64>,
     /// The upper bound, exclusive, of the keys of the index that `hint` names.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<Document>,
     /// How long the server waits for new documents before it answers with an empty batch. Only
     /// for [`CursorType::TailableAwait`]; whole milliseconds.
     #[serde(
+        skip_serializing_if = "Option::is_none",
         rename = "maxAwaitTimeMS",
         with = "crate::options::serde_shapes::millis"
     )]
@@ -44,43 +53,55 @@ pub struct FindOptions {
     /// How long the server may work on the query, over all batches; whole milliseconds, 0 for
     /// no limit.
     #[serde(
+        skip_serializing_if = "Option::is_none",
         rename = "maxTimeMS",
         alias = "maxTime",
         with = "crate::options::serde_shapes::millis"
     )]
     pub max_time: Option<Duration>,
     /// The lower bound, inclusive, of the keys of the index that `hint` names.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub min: Option<Document>,
     /// Whether the server keeps an idle cursor for longer than its usual 10 minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub no_cursor_timeout: Option<bool>,
     /// Which fields are returned.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub projection: Option<Document>,
     /// How settled the data must be; the collection's when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub read_concern: Option<ReadConcern>,
     /// Whether only the keys of the index are returned.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub return_key: Option<bool>,
     /// Which servers may answer; the collection's when absent.
-    #[serde(alias = "readPreference")]
+    #[serde(skip_serializing, alias = "readPreference")]
     pub selection_criteria: Option<SelectionCriteria>,
     /// Whether each document gets a field `$recordId`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub show_record_id: Option<bool>,
     /// How many documents are left out at the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub skip: Option<u64>,
     /// The order of the documents.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sort: Option<Document>,
     /// How strings are compared; the collection's default when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub collation: Option<Collation>,
     /// Variables that expressions in the filter can use as `$$name`.
-    #[serde(rename = "let")]
+    #[serde(skip_serializing_if = "Option::is_none", rename = "let")]
     pub let_vars: Option<Document>,
     /// Whether the next batch is asked for while the current one is read; off by default.
     ///
     /// At most one batch is fetched ahead, in a task of its own, so up to two are in memory. It
     /// helps when the documents are worked on for about as long as the server needs for a batch.
     /// Tailable cursors are not affected.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prefetch: Option<bool>,
     /// Whether the command sees a time series collection's documents as they are stored, in
     /// buckets. Needs a server of version 8.2; not sent to older ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_data: Option<bool>,
 }
 

@@ -1,7 +1,7 @@
 //! The options of `insert_one` and `insert_many`.
 
 use bson::Bson;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use typed_builder::TypedBuilder;
 
 use super::WriteConcern;
@@ -28,21 +28,26 @@ pub struct InsertOneOptions {
 /// Options of [`Collection::insert_many`](crate::Collection::insert_many).
 ///
 /// See "insert" among the database commands of the server's manual. What is absent is not sent.
-#[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, TypedBuilder)]
 #[builder(field_defaults(default, setter(into)))]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct InsertManyOptions {
     /// Whether the collection's validator is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bypass_document_validation: Option<bool>,
     /// Whether the first refused document ends the operation, which is the default. Otherwise
     /// all are tried and every refusal is reported.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ordered: Option<bool>,
     /// How many members must have the documents; the collection's when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub write_concern: Option<WriteConcern>,
     /// Goes with the commands into the server's logs and profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Bson>,
     /// Whether the command sees a time series collection's documents as they are stored, in
     /// buckets. Needs a server of version 8.2; not sent to older ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_data: Option<bool>,
 }
