@@ -516,9 +516,8 @@ async fn picture(db: &Database) -> Result<(), Box<dyn std::error::Error>> {
         assert_eq!((filename.as_deref(), length), (Some("pencil.png"), 10));
     }
     bucket.delete(id.clone()).await?;
-    let error = match bucket.open_download_stream(id).await {
-        Ok(_) => panic!("the file is gone"),
-        Err(error) => error,
+    let Err(error) = bucket.open_download_stream(id).await else {
+        panic!("the file is gone");
     };
     assert!(matches!(
         *error.kind,
