@@ -68,9 +68,16 @@ impl Operation for CreateIndexes<'_> {
         command.append_str("createIndexes", self.scope.collection)?;
         command.append_array_with("indexes", |indexes| {
             for (place, index) in self.indexes.iter().enumerate() {
-                let mut document = bson::serialize_to_document(index)?;
-                document.insert("name", index.name().into_owned());
-                indexes.append_document(&place.to_string(), &document)?;
+                // Not by way of a `Document`: one that is made by serde takes what looks like
+                // extended JSON for the type that this would stand for.
+                let fields = bson::serialize_to_raw_document_buf(index)?;
+                indexes.append_document_with(&place.to_string(), |document| {
+                    document.append_elements_of(&fields)?;
+                    match fields.get("name")? {
+                        Some(_) => Ok(()),
+                        None => document.append_str("name", &index.name()),
+                    }
+                })?;
             }
             Ok(())
         })?;
@@ -148,6 +155,21 @@ mod tests {
             ..target()
         };
         assert!(written_for(&mut operation, &old).is_err());
+    }
+
+    #[test]
+    fn documents_that_look_like_extended_json_go_as_they_are() {
+        let filter = doc! { "a": { "$eq": { "$numberLong": "5" } } };
+        let index = IndexModel::builder().keys(doc! { "a": 1 }).options(
+            IndexOptions::builder()
+                .partial_filter_expression(filter.clone())
+                .build(),
+        );
+        let options = CreateIndexOptions::default();
+        let mut operation = CreateIndexes::new(scope(), vec![index.build()], options).unwrap();
+        let wanted = doc! { "key": { "a": 1 }, "partialFilterExpression": filter, "name": "a_1" };
+        let wanted = doc! { "createIndexes": "c", "indexes": [wanted] };
+        assert_eq!(written(&mut operation), wanted);
     }
 
     #[test]
