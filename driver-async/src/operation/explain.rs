@@ -4,9 +4,9 @@ use std::fmt;
 
 use bson::Document;
 
-use super::{Operation, Retryability, Selection, Target};
+use super::{Operation, Retryability, Selection, Target, fields::whole};
 use crate::{
-    error::{Error, Result},
+    error::Result,
     options::{ExplainOptions, ExplainVerbosity},
     proto::wire::{DocumentWriter, Reply},
 };
@@ -97,9 +97,7 @@ impl Operation for Explain<'_> {
     }
 
     fn reply(&mut self, reply: &Reply, _target: &Target<'_>) -> Result<Document> {
-        Document::try_from(reply.document()).map_err(|error| {
-            Error::invalid_response("the explanation is no valid BSON").with_source(error.into())
-        })
+        whole(reply.document())
     }
 }
 

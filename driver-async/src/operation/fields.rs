@@ -120,6 +120,16 @@ pub(super) fn count(reply: &RawDocument, key: &str) -> Result<u64> {
         .ok_or_else(|| Error::invalid_response(format!("{key:?} is no count")))
 }
 
+/// The whole reply, exactly as it came.
+///
+/// # Errors
+/// An invalid-response error when it is no valid BSON within.
+pub(super) fn whole(reply: &RawDocument) -> Result<Document> {
+    Document::try_from(reply).map_err(|error| {
+        Error::invalid_response("the reply is no valid BSON").with_source(error.into())
+    })
+}
+
 /// Reports the write concern error of a command that is no insert, update or delete.
 pub(super) fn check_write_concern(reply: &RawDocument) -> Result<()> {
     match reply.get("writeConcernError") {

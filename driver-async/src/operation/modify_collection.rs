@@ -2,9 +2,12 @@
 
 use bson::Document;
 
-use super::{Operation, Scope, Target, fields::check_write_concern};
+use super::{
+    Operation, Scope, Target,
+    fields::{check_write_concern, whole},
+};
 use crate::{
-    error::{Error, Result},
+    error::Result,
     options::{ModifyCollectionOptions, WriteConcern},
     proto::wire::{DocumentWriter, Reply},
 };
@@ -56,9 +59,7 @@ impl Operation for ModifyCollection<'_> {
 
     fn reply(&mut self, reply: &Reply, _target: &Target<'_>) -> Result<Document> {
         check_write_concern(reply.document())?;
-        Document::try_from(reply.document()).map_err(|error| {
-            Error::invalid_response("the reply is no valid BSON").with_source(error.into())
-        })
+        whole(reply.document())
     }
 
     fn unacknowledged(&mut self) -> Result<Document> {

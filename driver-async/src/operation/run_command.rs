@@ -2,7 +2,7 @@
 
 use bson::{Document, RawDocumentBuf};
 
-use super::{Operation, Selection, Target};
+use super::{Operation, Selection, Target, fields::whole};
 use crate::{
     error::{Error, Result},
     options::RunCommandOptions,
@@ -64,9 +64,7 @@ impl Operation for RunCommand<'_> {
     }
 
     fn reply(&mut self, reply: &Reply, _target: &Target<'_>) -> Result<Document> {
-        Document::try_from(reply.document()).map_err(|error| {
-            Error::invalid_response("the reply is no valid BSON").with_source(error.into())
-        })
+        whole(reply.document())
     }
 }
 
