@@ -35,6 +35,27 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Documents that look like extended JSON
+///
+/// Serde reads [`Document`](crate::bson::Document) and [`Bson`](crate::bson::Bson), also as fields
+/// of a struct, by rules that take an embedded document such as `{ "$date": .. }` or
+/// `{ "$oid": .. }` for the type that it stands for in extended JSON, or refuse it. They are
+/// written as they are. To read them as they are, ask for
+/// [`RawDocumentBuf`](crate::bson::RawDocumentBuf), and make documents of that:
+///
+/// ```
+/// use motorcade::bson::{Document, RawDocumentBuf, doc};
+/// # fn example(notes: motorcade::Collection<Document>) {
+/// let as_stored = notes.clone_with_type::<RawDocumentBuf>();
+/// # }
+/// let stored = doc! { "rule": { "$date": "any day" } };
+/// # let stored_bytes = RawDocumentBuf::try_from(&stored)?.into_bytes();
+/// # let found: RawDocumentBuf = motorcade::bson::deserialize_from_slice(&stored_bytes)?;
+/// # assert!(motorcade::bson::deserialize_from_slice::<Document>(&stored_bytes).is_err());
+/// assert_eq!(Document::try_from(found)?, stored);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Collection<T: Send + Sync> {
     handle: Arc<CollectionHandle>,
     documents: PhantomData<fn() -> T>,
