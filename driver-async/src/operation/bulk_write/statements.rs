@@ -170,7 +170,7 @@ impl Statements {
         }
     }
 
-    /// How many writes there are.
+    /// Whether there is no write.
     pub(crate) fn is_empty(&self) -> bool {
         self.kinds.is_empty()
     }
