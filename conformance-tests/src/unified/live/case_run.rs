@@ -40,7 +40,7 @@ pub(crate) fn run(
     // One case at a time: names of collections and fail points are the same in many files.
     let running = Arc::clone(environment.running());
     let _turn = running.turn();
-    let case = Arc::new(CaseState::new(environment));
+    let case = Arc::new(CaseState::new(environment, test));
     let outcome = run_in_time(&case, file, index);
     let observations = observations(&case);
     let outcome = clean_up(deployments, &case, outcome);

@@ -25,6 +25,10 @@ use crate::unified::recorder::Recorder;
 /// How many bytes of a document log messages show: more than any that cases look at has.
 const LOGGED_LENGTH: usize = 10_000;
 
+/// The time between checks for clients that are led to think their server is gone, as the format
+/// allows: a server that streams its state has nothing to tell of a fail point until this is over.
+const SHORT_HEARTBEAT: Duration = Duration::from_millis(500);
+
 /// Makes entities in their order.
 pub(super) fn create(
     case: &Arc<CaseState>,
@@ -89,6 +93,9 @@ fn client(case: &CaseState, described: &file::ClientEntity) -> Result<ClientEnti
     if let Some(api) = &described.server_api {
         options.server_api = Some(server_api(api)?);
     }
+    if case.sets_fail_points && !is_set(&described.uri_options, "heartbeatFrequencyMS") {
+        options.heartbeat_freq = Some(SHORT_HEARTBEAT);
+    }
     let recorder = Recorder::new(described);
     recorder.listen(&mut options);
     let logs = described.observe_log_messages.map(Logs::begin);
@@ -100,6 +107,10 @@ fn client(case: &CaseState, described: &file::ClientEntity) -> Result<ClientEnti
         fill_pools(&recorder, min_pool_size, Duration::from_millis(patience))?;
     }
     Ok(ClientEntity::new(client, recorder, logs))
+}
+
+fn is_set(options: &Document, name: &str) -> bool {
+    options.keys().any(|other| other.eq_ignore_ascii_case(name))
 }
 
 /// Lets the client discover its servers before the first operation, as cases expect that look at

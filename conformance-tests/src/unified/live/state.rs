@@ -6,22 +6,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::entities::Entities;
 use super::environment::Environment;
 use super::fail_points::FailPoints;
+use crate::unified::file::{Operation, Test};
 
 /// A running case.
 pub(super) struct CaseState {
     pub(super) environment: Arc<Environment>,
     pub(super) entities: Entities,
     pub(super) fail_points: FailPoints,
+    /// Whether some operation sets a fail point, after which clients must find their servers again.
+    pub(super) sets_fail_points: bool,
     progress: Mutex<String>,
     is_abandoned: AtomicBool,
 }
 
 impl CaseState {
-    pub(super) fn new(environment: Arc<Environment>) -> Self {
+    pub(super) fn new(environment: Arc<Environment>, test: &Test) -> Self {
+        let sets_fail_point = |operation: &Operation| {
+            matches!(operation.name.as_str(), "failPoint" | "targetedFailPoint")
+        };
         Self {
             environment,
             entities: Entities::default(),
             fail_points: FailPoints::default(),
+            sets_fail_points: test.operations.iter().any(sets_fail_point),
             progress: Mutex::new("its preparation".to_owned()),
             is_abandoned: AtomicBool::new(false),
         }
