@@ -96,13 +96,15 @@ fn unified_runner(specification: &str) -> Runner {
             Runner::NotYet("client-side encryption is not part of this release")
         }
         "client-side-operations-timeout" => Runner::NotYet("timeoutMS is not part of this release"),
+        "load-balancers" => {
+            Runner::NotYet("connections to load balancers are not part of this release")
+        }
         "open-telemetry" => Runner::NotYet("tracing spans are not part of this release"),
         "causal-consistency" | "transactions" | "transactions-convenient-api" => {
             Runner::NotYet("explicit sessions are not part of this release")
         }
         // Their cases are of this release as far as they need nothing of the next one.
-        "load-balancers"
-        | "retryable-reads"
+        "retryable-reads"
         | "retryable-writes"
         | "server-discovery-and-monitoring"
         | "server-selection"

@@ -55,6 +55,7 @@ struct Seen {
     ready: BTreeMap<ServerAddress, u64>,
     topology: TopologyDescription,
     topology_id: Option<ObjectId>,
+    is_closed: bool,
     fail_point_server: Option<ServerAddress>,
 }
 
@@ -210,6 +211,14 @@ impl Recorder {
         })
     }
 
+    /// Waits until a client that has been shut down has told its last event: another thread may be
+    /// at delivering it. A client that has not begun to look for servers has none.
+    pub fn wait_for_end(&self, patience: Duration) -> bool {
+        self.wait_until(patience, |seen| {
+            seen.is_closed || seen.topology_id.is_none()
+        })
+    }
+
     /// Waits until the pool of each data-bearing server has that many connections ready; tells
     /// whether it is so in time.
     pub fn wait_for_pools(&self, connections: u64, patience: Duration) -> bool {
@@ -307,6 +316,7 @@ impl Seen {
             Event::Sdam(SdamEvent::TopologyOpening(event)) => {
                 self.topology_id = Some(event.topology_id);
             }
+            Event::Sdam(SdamEvent::TopologyClosed(_)) => self.is_closed = true,
             Event::Sdam(SdamEvent::TopologyDescriptionChanged(event)) => {
                 self.topology = event.new_description.clone();
             }

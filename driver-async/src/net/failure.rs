@@ -46,7 +46,7 @@ impl std::error::Error for Unreachable {}
 ///
 /// `connectTimeoutMS` says something about the server, so its end is a network error like that
 /// of the operating system's own timeout; any other limit is the caller's.
-pub(super) fn timed_out(deadline: &Deadline, step: &str) -> Error {
+pub(crate) fn timed_out(deadline: &Deadline, step: &str) -> Error {
     let error = deadline.error(step);
     match deadline.cause() {
         Cause::Connect => io::Error::new(io::ErrorKind::TimedOut, error.to_string()).into(),

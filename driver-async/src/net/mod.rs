@@ -11,5 +11,5 @@ pub(crate) mod tls;
 pub(crate) mod tls;
 
 pub(crate) use connect::connect;
-pub(crate) use failure::can_be_overload;
+pub(crate) use failure::{can_be_overload, timed_out};
 pub(crate) use stream::Stream;

@@ -43,7 +43,10 @@ impl Connector {
         let mut connection = Connection::new(stream, self.address.clone(), request.id);
         let handshaker = &self.settings.handshaker;
         let hello = deadline.bound("the handshake", handshaker.greet(&mut connection));
-        let greeted = hello.await.flatten().map_err(overload_labelled)?;
+        let greeted = hello
+            .await
+            .unwrap_or_else(|_| Err(net::timed_out(&deadline, "the handshake")))
+            .map_err(overload_labelled)?;
         let authentication = handshaker.authenticate(&mut connection, greeted);
         deadline
             .bound("authentication", authentication)

@@ -11,13 +11,16 @@ use super::state::CaseState;
 use super::{create, data, operation};
 use crate::case::{Ended, Outcome, panic_text};
 use crate::deployments::Deployments;
-use crate::unified::events::match_events;
-use crate::unified::file::{Test, TestFile};
+use crate::unified::events::{Event, match_events};
+use crate::unified::file::{ExpectedEvents, Test, TestFile};
 use crate::unified::logs::match_log_messages;
 use crate::unified::requirements::choose;
 
 /// How long a case may take. The longest of the specifications' waits are 10 seconds each.
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// How long events are waited for that the operations should have led to.
+const LATENESS: Duration = Duration::from_secs(2);
 
 /// Runs a case on the first deployment that it can run on; one that is impossible ends as told
 /// instead, if there is such a deployment.
@@ -102,6 +105,9 @@ fn perform(case: &Arc<CaseState>, file: &TestFile, test: &Test) -> Result<(), St
     for thread in case.entities.threads() {
         thread.wait()?;
     }
+    for expected in &test.expect_events {
+        wait_for_events(case, expected)?;
+    }
     for (_, client) in case.entities.clients() {
         client.recorder.end();
     }
@@ -119,6 +125,16 @@ fn perform(case: &Arc<CaseState>, file: &TestFile, test: &Test) -> Result<(), St
     for data in &test.outcome {
         data::check(&case.environment, data)?;
     }
+    Ok(())
+}
+
+/// Waits a moment when fewer events have come than are expected: another thread may be at
+/// delivering them. Whether they are the right ones is judged later.
+fn wait_for_events(case: &CaseState, expected: &ExpectedEvents) -> Result<(), String> {
+    let client = case.entities.client(&expected.client)?;
+    let is_of_type = |event: &Event| event.event_type() == expected.event_type;
+    let count = expected.events.len();
+    let _ = client.recorder.wait_for_count(count, LATENESS, is_of_type);
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bson::oid::ObjectId;
 use bson::{Bson, Document};
@@ -64,11 +65,13 @@ impl ClientEntity {
         captured.map_or_else(Vec::new, |(logs, topology)| logs.messages(topology))
     }
 
-    /// Closes the client as a user would.
-    pub(super) fn close(&self) {
-        if let Some(client) = self.take() {
-            go!(client.shutdown());
-        }
+    /// Closes the client as a user would; tells whether its last event came in time.
+    pub(super) fn close(&self, patience: Duration) -> bool {
+        let Some(client) = self.take() else {
+            return true;
+        };
+        go!(client.shutdown());
+        self.recorder.wait_for_end(patience)
     }
 
     /// Closes the client whatever goes on in it, so that operations that hang fail.

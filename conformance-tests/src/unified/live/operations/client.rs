@@ -1,6 +1,7 @@
 //! Operations on a client.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bson::{Bson, Document};
 
@@ -11,6 +12,9 @@ use super::flavor::go;
 use super::{ClientEntity, Failure, Returned};
 use crate::unified::arguments::{Arguments, with_arguments};
 use crate::unified::results::specification;
+
+/// How long a closed client may take to tell its last event.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The operation of that name.
 pub(super) fn named(name: &str) -> Option<Perform<Arc<ClientEntity>>> {
@@ -25,8 +29,13 @@ pub(super) fn named(name: &str) -> Option<Perform<Arc<ClientEntity>>> {
 
 fn close(client: &Arc<ClientEntity>, arguments: Arguments) -> Result<Returned, Failure> {
     arguments.finish()?;
-    client.close();
-    Ok(Returned::Nothing)
+    if client.close(PATIENCE) {
+        Ok(Returned::Nothing)
+    } else {
+        Err("the closed client did not tell its last event"
+            .to_owned()
+            .into())
+    }
 }
 
 fn append_metadata(
