@@ -87,7 +87,7 @@ fn every_kind_of_index_reads_back_as_it_was_made(deployment: &Deployment) {
             doc! { "$**": 1 },
             IndexOptions::builder()
                 .name("wild".to_owned())
-                .wildcard_projection(doc! { "secret": 0 })
+                .wildcard_projection(doc! { "_id": false, "secret": false })
                 .build(),
         ),
         index(
