@@ -9,6 +9,9 @@ use super::environment::Environment;
 use super::flavor::driver::options::{ReadPreference, SelectionCriteria, ServerAddress};
 use super::flavor::go;
 
+/// Fails retryable writes before they are done, or after.
+const FAILS_WRITES: &str = "onPrimaryTransactionalWrite";
+
 /// The fail points of a case that are on.
 #[derive(Default)]
 pub(super) struct FailPoints {
@@ -46,6 +49,13 @@ impl FailPoints {
     pub(super) fn take_back(&self, environment: &Environment) -> Result<(), String> {
         let set = std::mem::take(&mut *self.set.lock().unwrap_or_else(PoisonError::into_inner));
         let mut failures = Vec::new();
+        // It closes the connection of a write that the server goes on with, a document after the
+        // other; without the fail point those still to come would be written.
+        if set.iter().any(|it| it.name == FAILS_WRITES)
+            && let Err(error) = environment.kill_all_sessions()
+        {
+            failures.push(format!("killAllSessions: {error}"));
+        }
         for FailPoint { name, server } in set {
             let off = doc! { "configureFailPoint": &name, "mode": "off" };
             if let Err(error) = environment.run_on(&server, off) {
