@@ -73,7 +73,8 @@ impl Builder {
 
     /// Sets a server parameter, as `--setParameter name=value` does.
     ///
-    /// `enableTestCommands=1`, which fail points need, is set unless replaced this way.
+    /// `enableTestCommands=1`, which fail points need, is set unless replaced this way; so is
+    /// `acceptApiVersion2=true` on servers since 5.0, which the tests of the Stable API need.
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.parameters.insert(name.into(), value.into());
         self
@@ -146,8 +147,13 @@ impl Builder {
     /// # Errors
     /// When no `mongod` is found or can be had (the message says what to install or set), or one
     /// doesn't start in time (the message ends with its log).
-    pub fn start(self) -> Result<Deployment> {
+    pub fn start(mut self) -> Result<Deployment> {
         let mongod = self.find_mongod()?;
+        // Older servers refuse to start with a parameter that they don't know.
+        if mongod.major_version().is_some_and(|major| major >= 5) {
+            let value = self.parameters.entry("acceptApiVersion2".to_owned());
+            value.or_insert_with(|| "true".to_owned());
+        }
         let watcher = Watcher::over_new_folder()?;
         let folder = watcher.folder().to_owned();
         let tls = self.tls.map(|_| TlsFiles::create(&folder)).transpose()?;

@@ -26,6 +26,22 @@ impl Mongod {
             libraries: Vec::new(),
         }
     }
+
+    /// Lets a command find the libraries of this binary.
+    pub(crate) fn lead(&self, command: &mut Command) {
+        if !self.libraries.is_empty()
+            && let Ok(path) = std::env::join_paths(&self.libraries)
+        {
+            command.env("LD_LIBRARY_PATH", path);
+        }
+    }
+
+    /// The major version that the binary tells; `None` when it cannot be run.
+    pub(crate) fn major_version(&self) -> Option<u32> {
+        let mut command = Command::new(&self.program);
+        self.lead(&mut command);
+        told_version(&mut command)?.split('.').next()?.parse().ok()
+    }
 }
 
 /// What the search reads from its surroundings, so that tests can give others.
@@ -123,9 +139,13 @@ fn is_wanted(program: &Path, version: Option<&str>) -> bool {
     version.is_none_or(|version| version_of(program).is_some_and(|found| found == version))
 }
 
-/// The version from the first line of `mongod --version`, which is `db version v6.0.5`.
 fn version_of(program: &Path) -> Option<String> {
-    let output = Command::new(program).arg("--version").output().ok()?;
+    told_version(&mut Command::new(program))
+}
+
+/// The version from the first line of `mongod --version`, which is `db version v6.0.5`.
+fn told_version(mongod: &mut Command) -> Option<String> {
+    let output = mongod.arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines()
         .next()?

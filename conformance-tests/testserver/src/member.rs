@@ -252,11 +252,7 @@ impl Member {
                 .arg("--logappend")
                 .arg("--unixSocketPrefix")
                 .arg(self.folder());
-            if !mongod.libraries.is_empty()
-                && let Ok(path) = std::env::join_paths(&mongod.libraries)
-            {
-                command.env("LD_LIBRARY_PATH", path);
-            }
+            mongod.lead(command);
         })?;
         *self.process() = Some(child);
         Ok(())

@@ -7,7 +7,7 @@ use bson::{Bson, Document};
 
 use super::Perform;
 use super::flavor::driver::action::Action;
-use super::flavor::driver::options::DriverInfo;
+use super::flavor::driver::options::{DriverInfo, WriteModel};
 use super::flavor::go;
 use super::{ClientEntity, Failure, Returned};
 use crate::unified::arguments::{Arguments, with_arguments};
@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) fn named(name: &str) -> Option<Perform<Arc<ClientEntity>>> {
     Some(match name {
         "appendMetadata" => append_metadata,
+        "clientBulkWrite" => bulk_write,
         "close" => close,
         "listDatabaseNames" => list_database_names,
         "listDatabases" | "listDatabaseObjects" => list_databases,
@@ -54,6 +55,24 @@ fn append_metadata(
     options.finish()?;
     client.client()?.append_metadata(info)?;
     Ok(Returned::Nothing)
+}
+
+fn bulk_write(client: &Arc<ClientEntity>, mut arguments: Arguments) -> Result<Returned, Failure> {
+    let client = client.client()?;
+    let models: Vec<WriteModel> = arguments.need("models")?;
+    let is_verbose = arguments.take("verboseResults")?.unwrap_or(false);
+    let action = with_arguments!(client.bulk_write(models), arguments, {
+        "bypassDocumentValidation" => bypass_document_validation,
+        "comment" => comment: Bson,
+        "let" => let_vars,
+        "ordered" => ordered,
+        "rawData" => raw_data,
+        "writeConcern" => write_concern,
+    });
+    if is_verbose {
+        return Ok(Returned::result(&go!(action.verbose_results())?));
+    }
+    Ok(Returned::result(&go!(action)?))
 }
 
 fn list_databases(
