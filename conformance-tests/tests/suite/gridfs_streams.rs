@@ -5,7 +5,7 @@ use std::io::SeekFrom;
 use conformance_tests::behaviour::Deployment;
 
 use super::gridfs::{bucket, content, download, gridfs_error, stored, upload};
-use super::servers::{current_operations, wait_until, writable};
+use super::servers::{FailPoint, current_operations, wait_until, writable};
 use super::support::Observed;
 use crate::flavor::driver::bson::{Bson, Document, doc};
 use crate::flavor::driver::error::{Error, ErrorKind, GridFsErrorKind};
@@ -20,6 +20,7 @@ conformance_tests::behaviours! {
     G22 a_shutdown_waits_for_what_a_dropped_upload_has_to_delete: Either, Shared;
     G22 an_upload_that_was_never_written_to_sends_nothing: Either, Shared;
     G23 a_second_upload_with_an_id_fails_and_leaves_the_first_whole: Either, Shared;
+    G23 an_upload_that_failed_before_its_first_chunk_deletes_none: Either, FailPoint, since (4, 4);
     G24 an_upload_keeps_no_connection_from_other_operations: Either, Shared;
     G25 a_chunk_size_that_cannot_be_is_refused: Either, Shared;
     G30 reading_may_begin_and_end_anywhere: Either, Shared;
@@ -173,6 +174,28 @@ fn a_second_upload_with_an_id_fails_and_leaves_the_first_whole(deployment: &Depl
     wait!(second.abort()).expect("deletes its chunk");
     assert_eq!(download(&bucket, &8.into()).expect("is whole"), b"");
     assert_eq!(stored(&subject, "fs.chunks").len(), 4);
+}
+
+fn an_upload_that_failed_before_its_first_chunk_deletes_none(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "retryReads=false");
+    let first = go!(bucket(&subject)
+        .upload_from_reader("first", &*content(3500))
+        .id(7))
+    .expect("uploads");
+    // The look at the files of the bucket fails, which comes before the first insert.
+    let data = doc! { "failCommands": ["find"], "errorCode": 8 };
+    let failing = FailPoint::times(deployment, 1, data);
+    let mut second = go!(bucket(&subject)
+        .open_upload_stream("second")
+        .chunk_size_bytes(1000)
+        .id(7))
+    .expect("opens");
+    wait!(second.write_all(&content(3500))).expect("writes");
+    let error = Error::from(wait!(second.flush()).expect_err("fails"));
+    assert!(matches!(*error.kind, ErrorKind::Command(_)), "{error:?}");
+    drop(failing);
+    wait!(second.abort()).expect("has nothing to delete");
+    assert!(download(&bucket(&subject), &first).expect("is whole") == content(3500));
 }
 
 fn an_upload_keeps_no_connection_from_other_operations(deployment: &Deployment) {
