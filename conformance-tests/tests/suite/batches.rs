@@ -41,8 +41,15 @@ fn ids_of(batch: &RawBatch) -> Vec<i32> {
 }
 
 fn no_way_to_fetch_changes_what_is_found(deployment: &Deployment) {
-    let subject = Observed::new(deployment, "").with_people(30);
+    #[derive(serde::Deserialize)]
+    struct Named<'a> {
+        name: &'a str,
+    }
+
+    let subject = Observed::new(deployment, "");
     let people = subject.people();
+    let named = (0..30).map(|id| doc! { "_id": id, "name": "Ada" });
+    go!(people.insert_many(named)).expect("inserts");
     for kind in [CursorType::NonTailable, CursorType::Exhaust] {
         for prefetch in [false, true] {
             for batch_size in [None, Some(1), Some(7), Some(30)] {
@@ -59,6 +66,11 @@ fn no_way_to_fetch_changes_what_is_found(deployment: &Deployment) {
                     collect!(go!(find().batch()).expect("finds")).expect(&case);
                 let whole: Vec<_> = batches.iter().flat_map(ids_of).collect();
                 assert_eq!(whole, ids(&found), "{case}");
+                let mut cursor = go!(find()).expect("finds").with_type::<Named<'_>>();
+                while wait!(cursor.advance()).expect(&case) {
+                    let borrowed: Named<'_> = cursor.deserialize_current().expect(&case);
+                    assert_eq!(borrowed.name, "Ada", "{case}");
+                }
                 let mut cursor = go!(find()).expect("finds");
                 let first = wait!(cursor.next_many(11)).expect(&case);
                 let rest = wait!(cursor.to_vec()).expect(&case);
@@ -256,6 +268,12 @@ fn an_exhaust_cursor_returns_its_connection_at_the_end(deployment: &Deployment) 
     assert_eq!(subject.events.count(Event::is_connection_created), 1);
     assert_eq!(subject.events.commands_named("getMore").len(), 4);
     assert_eq!(open_cursors(deployment), 0);
+    let database = subject.database();
+    let find = database.run_cursor_command(doc! { "find": "people", "batchSize": 2 });
+    let find = find.cursor_type(CursorType::Exhaust).batch_size(2);
+    let found: Vec<Document> = collect!(go!(find).expect("finds")).expect("goes on");
+    assert_eq!(found.len(), 9);
+    assert_eq!(subject.events.checked_out().len(), 7);
     deployment.observe(subject.events.command_names());
 }
 

@@ -119,20 +119,15 @@ impl Feed {
     }
 
     /// Steps to the next document at hand, without waiting; false when there is none.
+    #[inline]
     pub(crate) fn step(&mut self) -> Result<bool> {
-        match self.batches.advance() {
-            Ok(false) => Ok(false),
-            Ok(true) => {
-                if matches!(self.phase, Phase::Resting(_)) {
-                    self.walk_on();
-                }
-                Ok(true)
-            }
-            Err(error) => {
-                self.end();
-                Err(error)
-            }
+        let stepped = self.batches.advance();
+        match &stepped {
+            Ok(true) if matches!(self.phase, Phase::Resting(_)) => self.walk_on(),
+            Ok(_) => {}
+            Err(_) => self.end(),
         }
+        stepped
     }
 
     /// What there is to do for an open cursor once a document was delivered.
@@ -347,8 +342,8 @@ impl Feed {
             }
         }
         self.batches = batches;
-        if self.batches.is_at_limit() && matches!(self.phase, Phase::Resting(_)) {
-            self.let_go();
+        if matches!(self.phase, Phase::Resting(_)) {
+            self.walk_on();
         }
         Ok(found)
     }

@@ -26,9 +26,14 @@ pub(crate) use feed::Feed;
 /// The documents that a find, an aggregation or a listing gives.
 ///
 /// A cursor is a [`Stream`] of documents of type `T`. It holds one batch and asks the server for
-/// the next when that is used up. [`Cursor::advance`] with [`Cursor::deserialize_current`] gives
-/// documents that borrow their strings from the batch, and [`Cursor::current`] the bytes as they
-/// came.
+/// the next when that is used up, or ahead of that with
+/// [`FindOptions::prefetch`](crate::options::FindOptions::prefetch).
+///
+/// [`Cursor::advance`] with [`Cursor::deserialize_current`] gives documents that borrow their
+/// strings from the batch, whatever kind of cursor it is, and [`Cursor::current`] the bytes as
+/// they came. [`Cursor::next_many`] and [`Cursor::to_vec`] collect several documents. Whole batches
+/// come from [`batch`](crate::action::Find::batch) on the action; see
+/// [`raw_batch_cursor`](crate::raw_batch_cursor).
 ///
 /// A dropped cursor is closed on the server in the background; [`Cursor::close`] waits for that.
 /// A future of a cursor may be dropped at any time: what was asked of the server is taken up by

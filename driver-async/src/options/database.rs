@@ -50,8 +50,9 @@ pub struct RunCursorCommandOptions {
     /// are not inherited, as the run command specification wants.
     #[serde(alias = "readPreference")]
     pub selection_criteria: Option<SelectionCriteria>,
-    /// What the cursor does at its end. The command itself must ask the server for such a cursor;
-    /// what happens when the two differ is undefined.
+    /// What the cursor does at its end. The command itself must ask the server for a tailable
+    /// cursor; what happens when the two differ is undefined. A cursor of any command can be
+    /// [`CursorType::Exhaust`].
     pub cursor_type: Option<CursorType>,
     /// How many documents each further batch has; the server's own choice when absent or 0.
     pub batch_size: Option<u32>,

@@ -35,23 +35,22 @@ impl Batches {
     /// # Errors
     /// An invalid-response error when a batch holds something else. The rest of that batch is
     /// left out.
+    #[inline]
     pub(crate) fn advance(&mut self) -> Result<bool> {
         if self.is_at_limit() {
             self.forget();
             return Ok(false);
         }
-        loop {
-            if self.front.advance()? {
-                if let Some(left) = &mut self.left {
-                    *left -= 1;
-                }
-                return Ok(true);
-            }
+        while !self.front.advance()? {
             match self.later.pop_front() {
                 Some(next) => self.front = next,
                 None => return Ok(false),
             }
         }
+        if let Some(left) = &mut self.left {
+            *left -= 1;
+        }
+        Ok(true)
     }
 
     /// The document that the last step led to.
