@@ -1,6 +1,6 @@
 //! The unified test format, as far as no driver is needed: files, matching, requirements.
 //!
-//! [`file`] holds what a test file says, [`matching`] the rules by which a value meets an expected
+//! [`mod@file`] holds what a test file says, [`matching`] the rules by which a value meets an expected
 //! one. [`events`], [`errors`] and [`logs`] apply them to what a driver tells; both drivers tell it
 //! in the very same types, so this is compiled once. [`requirements`] judges where a case can run.
 
