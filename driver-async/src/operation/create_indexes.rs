@@ -70,7 +70,10 @@ impl Operation for CreateIndexes<'_> {
             for (place, index) in self.indexes.iter().enumerate() {
                 // Not by way of a `Document`: one that is made by serde takes what looks like
                 // extended JSON for the type that this would stand for.
-                let fields = bson::serialize_to_raw_document_buf(index)?;
+                let fields = bson::serialize_to_raw_document_buf(index).map_err(|error| {
+                    let text = format!("the index {:?} cannot be written", index.name());
+                    Error::invalid_argument(text).with_source(error.into())
+                })?;
                 indexes.append_document_with(&place.to_string(), |document| {
                     document.append_elements_of(&fields)?;
                     match fields.get("name")? {
