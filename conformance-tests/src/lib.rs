@@ -1,10 +1,11 @@
-//! The driver-free parts of the conformance suite.
+//! The conformance suite, as far as it is not a test itself.
 //!
 //! Two kinds of tests stand on this library. *Spec cases* are the JSON cases of the public driver
 //! specifications: [`spec_files`] finds the files, [`suites`] expands each into named [`case`]s,
 //! [`skips`] knows which are not run and why. *Behaviour cases* are written once in Rust and
 //! compiled against both drivers: [`behaviour`] runs them on real servers, [`ledger`] compares
-//! what the two drivers did.
+//! what the two drivers did. [`unified`] runs the specifications' shared format: its executing half
+//! is compiled against each driver beside one [`flavor`], as the behaviours are.
 
 #![expect(
     clippy::duplicate_mod,

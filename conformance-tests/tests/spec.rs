@@ -53,6 +53,9 @@ fn run(arguments: &Arguments, folder: &Path) -> ExitCode {
     };
     let sides = FLAVORS.map(|flavor| Arc::new(Side::new(flavor)));
     let mut trials = trials(folder, &skips, &sides);
+    // What the specifications' own cases do not try of the runner.
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+    trials.extend(self::trials(&own, &skips, &sides));
     let unused = skips
         .unused()
         .into_iter()

@@ -11,6 +11,7 @@ pub mod connection_string;
 pub mod errors;
 pub mod events;
 pub mod file;
+mod in_time;
 pub mod logs;
 pub mod matching;
 pub mod missing;

@@ -3,7 +3,7 @@
 use crate::case::Outcome;
 
 /// What the failure of a case must tell, by the file that it is in.
-const REASONS: [(&str, &[&str]); 12] = [
+const REASONS: [(&str, &[&str]); 13] = [
     ("entity-bucket-database-undefined", &["no entity `foo`"]),
     (
         "entity-client-apiVersion-unsupported",
@@ -29,6 +29,15 @@ const REASONS: [(&str, &[&str]); 12] = [
     (
         "returnDocument-enum-invalid",
         &["argument `returnDocument`"],
+    ),
+    (
+        "runner-loop-and-thread",
+        &[
+            "loop on testRunner: insertOne on collection0",
+            "insertOne on collection0",
+            "outcome of runner.things",
+            "at 0._id: expected an array",
+        ],
     ),
     (
         "schemaVersion-unsupported",

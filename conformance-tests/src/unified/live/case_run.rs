@@ -1,18 +1,16 @@
 //! One case, from its requirements to the last assertion.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use super::environment::Environment;
-use super::flavor::spawn;
 use super::state::CaseState;
 use super::{create, data, operation};
-use crate::case::{Ended, Outcome, panic_text};
+use crate::case::{Ended, Outcome};
 use crate::deployments::Deployments;
 use crate::unified::events::{Event, match_events};
 use crate::unified::file::{ExpectedEvents, Test, TestFile};
+use crate::unified::in_time::in_time;
 use crate::unified::logs::match_log_messages;
 use crate::unified::requirements::choose;
 
@@ -72,21 +70,16 @@ fn environment(
     Err(Outcome::Skipped(reason))
 }
 
-/// Runs the case on a thread of its own, so that one that hangs ends here by its deadline.
+/// Runs the case by its deadline; one that hangs is given up, and tells what it was at.
 fn run_in_time(case: &Arc<CaseState>, file: &Arc<TestFile>, index: usize) -> Result<(), String> {
-    let (tell, ending) = mpsc::channel();
     let runs = (Arc::clone(case), Arc::clone(file));
-    spawn(move || {
+    let outcome = in_time(DEADLINE, move || {
         let (case, file) = runs;
-        let perform = AssertUnwindSafe(|| match file.tests.get(index) {
-            Some(test) => perform(&case, &file, test),
-            None => Ok(()),
-        });
-        let outcome = catch_unwind(perform).unwrap_or_else(|payload| Err(panic_text(&*payload)));
-        // Nobody listens any more after the deadline.
-        let _ = tell.send(outcome);
+        file.tests
+            .get(index)
+            .map_or(Ok(()), |test| perform(&case, &file, test))
     });
-    ending.recv_timeout(DEADLINE).unwrap_or_else(|_| {
+    outcome.unwrap_or_else(|| {
         let progress = case.progress();
         case.abandon();
         Err(format!(
