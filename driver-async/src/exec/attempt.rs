@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Executor, ImplicitSession,
+    Executor, ImplicitSession, InProgress,
     decorate::{Parts, decorate},
     monitoring::{Monitored, next_operation_id},
 };
@@ -35,6 +35,9 @@ pub(super) struct Call<'a, O> {
     transaction_number: Option<i64>,
     /// The operation's number, once somebody listened to one of its attempts.
     operation_id: Option<i64>,
+    /// Stands below the session, so that it ends after that went back: who shuts down when no
+    /// operation is in progress tells the servers of every session.
+    pub(super) in_progress: Option<InProgress<'a>>,
 }
 
 /// Why an attempt failed.
@@ -75,6 +78,7 @@ impl<'a, O: Operation> Call<'a, O> {
             retryability,
             transaction_number: None,
             operation_id: None,
+            in_progress: None,
         }
     }
 

@@ -9,6 +9,7 @@ mod session;
 use std::time::Duration;
 
 pub(crate) use executor::Executor;
+use executor::InProgress;
 pub(crate) use monitoring::next_operation_id;
 pub(crate) use session::ImplicitSession;
 
@@ -157,7 +158,7 @@ struct Done<T> {
 }
 
 async fn run<O: Operation>(call: &mut Call<'_, O>) -> Result<Done<O::Output>> {
-    let _in_progress = call.executor.begin_operation()?;
+    call.in_progress = Some(call.executor.begin_operation()?);
     if let Some(concern) = call.operation.write_concern() {
         concern.validate()?;
     }
