@@ -168,7 +168,11 @@ impl Topology {
         );
         self.phase.store(phase::OPEN, Ordering::Release);
         drop(writing);
-        self.events.deliver();
+        // Monitors deliver these before their first check. Were they delivered here, a check could
+        // be over, and its pool's listener told, before the check itself is.
+        if self.settings.load_balanced {
+            self.events.deliver();
+        }
         Ok(())
     }
 
