@@ -110,7 +110,8 @@ impl Client {
 /// The blocking twin of a client that exists already. Its background tasks run where they did.
 ///
 /// Once that client was used, its runtime must go on being driven, as a multi-threaded one is: on a
-/// current-thread runtime that nobody drives, operations wait for its background tasks forever.
+/// current-thread runtime that nobody drives, its background tasks stand still, and operations that
+/// wait for them may hang.
 impl From<motorcade::Client> for Client {
     fn from(inner: motorcade::Client) -> Self {
         Self { inner }
