@@ -78,6 +78,7 @@ mod pool;
 mod proto;
 pub mod raw_batch_cursor;
 pub mod results;
+mod session;
 mod topology;
 mod uri;
 
@@ -93,3 +94,5 @@ pub use description::{
 };
 pub use namespace::Namespace;
 pub use options::{IndexModel, SearchIndexModel, SearchIndexType};
+pub use proto::cluster_time::ClusterTime;
+pub use session::ClientSession;

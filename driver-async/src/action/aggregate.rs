@@ -116,6 +116,6 @@ raw_batches! { impl['a, T] Aggregate<'a, T> }
 
 action! { impl['a, T: 'a] Aggregate<'a, T> => Result<Cursor<T>>, |self| {
     let executor = self.client.executor();
-    let (state, origin) = exec::execute_cursor(executor, &mut self.operation()).await?;
+    let (state, origin) = exec::execute_cursor(executor, None, &mut self.operation()).await?;
     Ok(Cursor::new(executor.clone(), state, origin))
 } }

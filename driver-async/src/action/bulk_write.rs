@@ -137,7 +137,7 @@ impl<R> BulkWrite<'_, R> {
 /// Executes one command and reads all its results. A cursor that is not read to its end is closed
 /// in the background.
 async fn run_batch(executor: &Executor, operation: &mut ClientBulkWrite<'_>) -> Result<()> {
-    let (reply, mut origin) = exec::execute_cursor(executor, operation).await?;
+    let (reply, mut origin) = exec::execute_cursor(executor, None, operation).await?;
     let Some((results, address)) = operation.begin(reply) else {
         return Ok(());
     };

@@ -158,7 +158,7 @@ impl<M> ListCollections<'_, M> {
         mut operation: operation::ListCollections<'_>,
     ) -> Result<Cursor<CollectionSpecification>> {
         let (state, origin) =
-            exec::execute_cursor(database.client().executor(), &mut operation).await?;
+            exec::execute_cursor(database.client().executor(), None, &mut operation).await?;
         Ok(Cursor::new(
             database.client().executor().clone(),
             state,

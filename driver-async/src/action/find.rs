@@ -144,7 +144,7 @@ explainable! { impl['a, T] FindOne<'a, T>, |self| self.collection.executor(), Ok
 
 action! { impl['a, T: Send + Sync + 'a] Find<'a, T> => Result<Cursor<T>>, |self| {
     let executor = self.collection.executor();
-    let (state, origin) = exec::execute_cursor(executor, &mut self.operation()).await?;
+    let (state, origin) = exec::execute_cursor(executor, None, &mut self.operation()).await?;
     Ok(Cursor::new(executor.clone(), state, origin))
 } }
 

@@ -196,7 +196,8 @@ impl<M> ListIndexes<'_, M> {
             ..
         } = self;
         let mut operation = operation::ListIndexes::new(collection.scope(), options);
-        let (state, origin) = exec::execute_cursor(collection.executor(), &mut operation).await?;
+        let (state, origin) =
+            exec::execute_cursor(collection.executor(), None, &mut operation).await?;
         Ok(Cursor::new(collection.executor().clone(), state, origin))
     }
 }

@@ -21,6 +21,7 @@ mod parse_connection_string;
 mod raw_batches;
 mod run_command;
 mod search_indexes;
+mod sessions;
 mod shutdown;
 mod update;
 mod warm_connection_pool;
@@ -43,6 +44,10 @@ pub use raw_batches::RawBatches;
 pub use run_command::{RunCommand, RunCursorCommand};
 pub use search_indexes::{
     CreateSearchIndex, DropSearchIndex, ListSearchIndexes, UpdateSearchIndex,
+};
+pub use sessions::{
+    AbortTransaction, ActionSession, CommitTransaction, ExplicitSession, ImplicitSession,
+    StartSession, StartTransaction,
 };
 pub use shutdown::Shutdown;
 pub use update::{ReplaceOne, Update};

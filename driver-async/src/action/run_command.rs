@@ -146,6 +146,6 @@ action! { impl['a] RunCursorCommand<'a> => Result<Cursor<Document>>, |self| {
     let Self { database, command, options } = self;
     let executor = database.client().executor();
     let mut operation = operation::RunCursorCommand::new(database.name(), command?, options)?;
-    let (state, origin) = exec::execute_cursor(executor, &mut operation).await?;
+    let (state, origin) = exec::execute_cursor(executor, None, &mut operation).await?;
     Ok(Cursor::new(executor.clone(), state, origin))
 } }

@@ -211,6 +211,6 @@ action! { impl['a] ListSearchIndexes<'a> => Result<Cursor<Document>>, |self| {
     let Self { collection, name, aggregate_options, .. } = self;
     let scope = collection.scope();
     let mut operation = operation::list_search_indexes(scope, name, aggregate_options);
-    let (state, origin) = exec::execute_cursor(collection.executor(), &mut operation).await?;
+    let (state, origin) = exec::execute_cursor(collection.executor(), None, &mut operation).await?;
     Ok(Cursor::new(collection.executor().clone(), state, origin))
 } }

@@ -4,7 +4,7 @@ use futures_core::future::BoxFuture;
 
 use crate::{
     error::Result,
-    exec::{self, Executor, ImplicitSession, Origin},
+    exec::{self, Executor, Origin, Session},
     operation::{GetMore, KillCursors},
     proto::cursor::{CursorReply, Remote},
 };
@@ -63,14 +63,14 @@ impl Source {
 pub(super) struct Farewell {
     executor: Executor,
     kill: KillCursors,
-    session: Option<ImplicitSession>,
+    session: Option<Session>,
 }
 
 impl Farewell {
     /// Closes the cursor. If the future is dropped, it can be said again, in another session.
     pub(super) async fn say(&mut self) -> Result<()> {
         let session = self.session.take();
-        exec::execute_last_of_session(&self.executor, &mut self.kill, session).await
+        exec::execute_in(&self.executor, session, &mut self.kill).await
     }
 
     /// Closes the cursor, in a future that also gives back what to do if it is dropped.

@@ -1,21 +1,24 @@
 //! One attempt of an operation on one server.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use super::{
-    Executor, ImplicitSession, InProgress,
+    Executor, ExplicitSession, InProgress, Session,
     decorate::{Parts, decorate},
     monitoring::{Monitored, next_operation_id},
+    session::ImplicitSession,
 };
 use crate::{
     address::ServerAddress,
     conn::{Connection, ServerFacts},
     deadline::{Cause, Deadline},
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     operation::{Operation, Retryability, Target},
     pool::{Interrupt, PooledConnection, until_interrupted},
     proto::{
+        cluster_time::ClusterTime,
         retry,
+        session::{InSession, Stamp},
         topology::{ServerType, error_rules},
         wire::{MessageFlags, Reply},
     },
@@ -26,13 +29,15 @@ use crate::{
 pub(super) struct Call<'a, O> {
     pub(super) executor: &'a Executor,
     pub(super) operation: &'a mut O,
-    pub(super) session: Option<ImplicitSession>,
+    pub(super) session: Option<Session>,
     /// The connection that the first attempt goes over, when it is given.
     pub(super) connection: Option<PooledConnection<Connector>>,
     /// How the operation may be tried again, as far as the options and the last server allow.
     pub(super) retryability: Retryability,
     /// The same for every attempt of a retryable write, so that the server does it once.
     transaction_number: Option<i64>,
+    /// Whether the newest attempt was the first command of its session's transaction.
+    started_transaction: bool,
     /// The operation's number, once somebody listened to one of its attempts.
     operation_id: Option<i64>,
     /// Stands below the session, so that it ends after that went back: who shuts down when no
@@ -62,10 +67,14 @@ impl<'a, O: Operation> Call<'a, O> {
     pub(super) fn new(
         executor: &'a Executor,
         operation: &'a mut O,
-        session: Option<ImplicitSession>,
+        session: Option<Session>,
     ) -> Self {
         let settings = executor.settings();
+        let explicit = session.as_ref().and_then(Session::explicit);
+        let ends = matches!(operation.in_session(), InSession::Ends(_));
         let retryability = match operation.retryability() {
+            retryability if ends => retryability,
+            _ if explicit.is_some_and(|session| session.is_in_transaction()) => Retryability::None,
             Retryability::Read if settings.retry_reads => Retryability::Read,
             Retryability::Write if settings.retry_writes => Retryability::Write,
             _ => Retryability::None,
@@ -77,9 +86,29 @@ impl<'a, O: Operation> Call<'a, O> {
             connection: None,
             retryability,
             transaction_number: None,
+            started_transaction: false,
             operation_id: None,
             in_progress: None,
         }
+    }
+
+    pub(super) fn explicit_session(&self) -> Option<&Arc<ExplicitSession>> {
+        self.session.as_ref().and_then(Session::explicit)
+    }
+
+    /// The router that the session's transaction is bound to.
+    pub(super) fn pinned_to(&self) -> Option<ServerAddress> {
+        let session = self.explicit_session()?;
+        session.pinned_to(self.operation.in_session())
+    }
+
+    /// Lets the session and the operation learn that an attempt failed.
+    pub(super) fn failed(&mut self, error: &mut Error) {
+        let rule = self.operation.in_session();
+        if let Some(session) = self.explicit_session() {
+            session.failed(rule, error);
+        }
+        self.operation.failed(error);
     }
 
     /// The number by which listeners know the attempts of the operation.
@@ -103,7 +132,9 @@ impl<'a, O: Operation> Call<'a, O> {
             },
         };
         let facts = *connection.facts();
-        self.begin(&facts);
+        if let Err(error) = self.begin(&facts, server.address()) {
+            return Err(self.failure(server, error, None));
+        }
         match self.round_trip(server, &mut connection, &facts).await {
             Ok(output) => Ok((output, connection)),
             Err(error) => {
@@ -114,20 +145,31 @@ impl<'a, O: Operation> Call<'a, O> {
     }
 
     /// Takes a session and, for a retryable write, its number, once a server is known.
-    fn begin(&mut self, facts: &ServerFacts) {
+    fn begin(&mut self, facts: &ServerFacts, address: &ServerAddress) -> Result<()> {
         let has_sessions = facts.has_sessions || facts.server_type == ServerType::LoadBalancer;
-        if self.is_acknowledged() && has_sessions && self.session.is_none() {
-            self.session = Some(ImplicitSession::start(self.executor));
+        let acknowledged = self.is_acknowledged();
+        if acknowledged && has_sessions && self.session.is_none() {
+            let session = ImplicitSession::start(self.executor);
+            self.session = Some(Session::Implicit(session));
+        }
+        let started_transaction = mem::take(&mut self.started_transaction);
+        if let Some(session) = self.explicit_session() {
+            if !has_sessions {
+                return Err(ErrorKind::SessionsNotSupported.into());
+            }
+            session.begin_attempt(facts, address, started_transaction);
         }
         let retries_writes =
-            has_sessions && facts.server_type != ServerType::Standalone && self.is_acknowledged();
+            has_sessions && facts.server_type != ServerType::Standalone && acknowledged;
         if self.retryability == Retryability::Write && !retries_writes {
             self.retryability = Retryability::None;
         }
-        if self.retryability == Retryability::Write && self.transaction_number.is_none() {
-            let session = self.session.as_mut().and_then(ImplicitSession::used);
-            self.transaction_number = session.map(|session| session.next_transaction_number());
+        let ends = matches!(self.operation.in_session(), InSession::Ends(_));
+        if self.retryability == Retryability::Write && !ends && self.transaction_number.is_none() {
+            let session = self.session.as_mut();
+            self.transaction_number = session.map(Session::next_transaction_number);
         }
+        Ok(())
     }
 
     async fn round_trip(
@@ -150,9 +192,7 @@ impl<'a, O: Operation> Call<'a, O> {
             return self.operation.unacknowledged();
         }
         let interrupt = Arc::clone(connection.interrupt());
-        self.session
-            .iter_mut()
-            .for_each(|session| session.set_in_flight(true));
+        set_in_flight(&mut self.session, true);
         let exchange = async {
             if connection.is_streaming() {
                 connection.next_reply(&deadline).await
@@ -161,12 +201,13 @@ impl<'a, O: Operation> Call<'a, O> {
             }
         };
         let outcome = until_interrupted(&interrupt, exchange).await;
-        self.session
-            .iter_mut()
-            .for_each(|session| session.set_in_flight(connection.is_streaming()));
+        set_in_flight(&mut self.session, connection.is_streaming());
         let outcome = outcome.unwrap_or_else(|| Err(Interrupt::error(server.address())));
         let outcome = outcome.and_then(|reply| {
             self.executor.advance_cluster_time(reply.document());
+            if let Some(session) = self.explicit_session() {
+                session.read_reply(reply.document());
+            }
             match error_rules::command_error(reply.document()) {
                 None => Ok(reply),
                 Some(error) => Err(error.with_address(server.address())),
@@ -197,27 +238,39 @@ impl<'a, O: Operation> Call<'a, O> {
             (true, false) => MessageFlags::NONE,
             (false, _) => MessageFlags::MORE_TO_COME,
         };
-        let session = self.session.as_mut().and_then(ImplicitSession::used);
-        let session_id = session.map(|session| *session.id());
-        let cluster_time = self.executor.cluster_time();
+        let session_id = self.session.as_mut().map(Session::use_now);
+        let explicit = self.session.as_ref().and_then(Session::explicit).cloned();
+        let stamp = match &explicit {
+            Some(session) => session.stamp(self.operation, facts)?,
+            None => Stamp::default(),
+        };
+        let clock = self.executor.cluster_time();
+        let own_time = explicit.as_ref().and_then(|session| session.cluster_time());
+        let cluster_time = clock.newest().max(own_time.as_ref());
         let parts = Parts {
             session_id: session_id.filter(|_| acknowledged),
-            transaction_number: self.transaction_number,
+            stamp: &stamp,
+            transaction_number: stamp.transaction_number.or(self.transaction_number),
             cluster_time: cluster_time
-                .document()
+                .map(ClusterTime::document)
                 .filter(|_| facts.gossips_cluster_time()),
             facts,
         };
         let operation = &mut *self.operation;
         let executor = self.executor;
-        connection.prepare(flags, |message| {
+        let prepared = connection.prepare(flags, |message| {
             let mut body = message.body();
             operation.write(&mut body, target)?;
             decorate(executor, operation, &mut body, &parts)?;
             target.check_command_size(body.written() + 1)?;
             body.end()?;
             message.sequences(&operation.sequences())
-        })
+        })?;
+        // Only now: a command that cannot be written leaves the transaction as it was.
+        if let Some(session) = explicit.filter(|_| stamp.is_in_transaction()) {
+            self.started_transaction = session.state().transaction.send();
+        }
+        Ok(prepared)
     }
 
     /// Tells the topology and the session of what failed on an established connection.
@@ -229,7 +282,7 @@ impl<'a, O: Operation> Call<'a, O> {
         facts: &ServerFacts,
     ) {
         if error.is_network()
-            && let Some(session) = self.session.as_mut().and_then(ImplicitSession::used)
+            && let Some(session) = &mut self.session
         {
             session.mark_dirty();
         }
@@ -263,6 +316,12 @@ impl<'a, O: Operation> Call<'a, O> {
         self.operation
             .write_concern()
             .is_none_or(|concern| concern.is_acknowledged())
+    }
+}
+
+fn set_in_flight(session: &mut Option<Session>, in_flight: bool) {
+    if let Some(session) = session {
+        session.set_in_flight(in_flight);
     }
 }
 

@@ -7,7 +7,12 @@ use crate::{
     conn::ServerFacts,
     error::Result,
     operation::Operation,
-    proto::{selection, wire::DocumentWriter},
+    options::ReadConcernLevel,
+    proto::{
+        selection,
+        session::{SessionReadConcern, Stamp},
+        wire::DocumentWriter,
+    },
 };
 
 /// The subtype of a UUID in binary data.
@@ -17,6 +22,7 @@ const UUID: u8 = 4;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Parts<'a> {
     pub(super) session_id: Option<[u8; 16]>,
+    pub(super) stamp: &'a Stamp,
     pub(super) transaction_number: Option<i64>,
     pub(super) cluster_time: Option<&'a RawDocument>,
     pub(super) facts: &'a ServerFacts,
@@ -30,11 +36,9 @@ pub(super) fn decorate<O: Operation>(
     command: &mut DocumentWriter<'_>,
     parts: &Parts<'_>,
 ) -> Result<()> {
-    if let Some(concern) = operation.read_concern() {
-        command.append_document_with("readConcern", |c| {
-            c.append_str("level", concern.level.as_str())
-        })?;
-    }
+    let in_session = parts.stamp.read_concern.as_ref();
+    let level = operation.read_concern().map(|concern| &concern.level);
+    read_concern(command, level, in_session)?;
     if let Some(concern) = operation
         .write_concern()
         .filter(|concern| !concern.is_server_default())
@@ -47,6 +51,12 @@ pub(super) fn decorate<O: Operation>(
     }
     if let Some(number) = parts.transaction_number {
         command.append_i64("txnNumber", number)?;
+    }
+    if parts.stamp.starts_transaction {
+        command.append_bool("startTransaction", true)?;
+    }
+    if parts.stamp.is_in_transaction() {
+        command.append_bool("autocommit", false)?;
     }
     if let Some(time) = parts.cluster_time {
         command.append_raw_document("$clusterTime", time)?;
@@ -66,6 +76,32 @@ pub(super) fn decorate<O: Operation>(
         command.append_elements_of(api)?;
     }
     Ok(())
+}
+
+/// Writes the read concern that the session makes of the operation's, or the operation's own.
+fn read_concern(
+    command: &mut DocumentWriter<'_>,
+    level: Option<&ReadConcernLevel>,
+    in_session: Option<&SessionReadConcern>,
+) -> Result<()> {
+    let level = in_session.map_or(level, |concern| concern.level.as_ref());
+    let after = in_session.and_then(|concern| concern.after_cluster_time);
+    let at = in_session.and_then(|concern| concern.at_cluster_time);
+    if level.is_none() && after.is_none() && at.is_none() {
+        return Ok(());
+    }
+    command.append_document_with("readConcern", |concern| {
+        if let Some(level) = level {
+            concern.append_str("level", level.as_str())?;
+        }
+        if let Some(time) = after {
+            concern.append_timestamp("afterClusterTime", time)?;
+        }
+        if let Some(time) = at {
+            concern.append_timestamp("atClusterTime", time)?;
+        }
+        Ok(())
+    })
 }
 
 fn write_concern(

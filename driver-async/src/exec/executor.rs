@@ -17,7 +17,7 @@ use crate::{
     clock,
     error::{Error, Result},
     proto::{
-        cluster_time::ClusterTime,
+        cluster_time::ClusterClock,
         session_pool::{ServerSession, SessionPool},
         wire::fields,
     },
@@ -36,7 +36,7 @@ pub(crate) struct Executor {
 struct Inner {
     topology: Arc<Topology>,
     sessions: Mutex<SessionPool>,
-    cluster_time: ArcSwap<ClusterTime>,
+    cluster_time: ArcSwap<ClusterClock>,
     operations: AtomicUsize,
     idle: Notify,
 }
@@ -62,6 +62,11 @@ impl Executor {
         {
             runtime.spawn(future);
         }
+    }
+
+    /// Whether both belong to one client.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     pub(crate) fn topology(&self) -> &Arc<Topology> {
@@ -152,7 +157,7 @@ impl Executor {
     }
 
     /// The newest `$clusterTime` seen.
-    pub(crate) fn cluster_time(&self) -> arc_swap::Guard<Arc<ClusterTime>> {
+    pub(crate) fn cluster_time(&self) -> arc_swap::Guard<Arc<ClusterClock>> {
         self.inner.cluster_time.load()
     }
 }

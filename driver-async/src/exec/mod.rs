@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(crate) use executor::Executor;
 use executor::InProgress;
 pub(crate) use monitoring::next_operation_id;
-pub(crate) use session::ImplicitSession;
+pub(crate) use session::{ExplicitSession, Session};
 
 use attempt::{Call, Failure};
 
@@ -41,7 +41,7 @@ pub(crate) struct Origin {
 #[derive(Debug, Default)]
 pub(crate) struct Hold {
     /// The session that the cursor belongs to.
-    pub(crate) session: Option<ImplicitSession>,
+    pub(crate) session: Option<Session>,
     /// The connection on which the server goes on to send batches without being asked. It is
     /// closed, not returned, when it is dropped before the last of them.
     connection: Option<PooledConnection<Connector>>,
@@ -50,7 +50,7 @@ pub(crate) struct Hold {
 impl Hold {
     /// The session, unless the server is at work in it; the connection is let go of first, so
     /// that the next command can have its place.
-    pub(crate) fn release(self) -> Option<ImplicitSession> {
+    pub(crate) fn release(self) -> Option<Session> {
         match self.connection {
             Some(connection) => {
                 drop(connection);
@@ -70,17 +70,18 @@ pub(crate) async fn execute<O: Operation>(
     executor: &Executor,
     operation: &mut O,
 ) -> Result<O::Output> {
-    execute_last_of_session(executor, operation, None).await
+    execute_in(executor, None, operation).await
 }
 
-/// Runs an operation after which its session, a cursor's or a new one, is free for others.
+/// Runs an operation to its end in a session of the application or a cursor, or in one of its own.
+/// The caller's hold on the session ends with it.
 ///
 /// # Errors
-/// As [`execute`].
-pub(crate) async fn execute_last_of_session<O: Operation>(
+/// As [`execute`], and those of using the session.
+pub(crate) async fn execute_in<O: Operation>(
     executor: &Executor,
+    session: Option<Session>,
     operation: &mut O,
-    session: Option<ImplicitSession>,
 ) -> Result<O::Output> {
     let mut call = Call::new(executor, operation, session);
     let done = run(&mut call).await?;
@@ -93,12 +94,13 @@ pub(crate) async fn execute_last_of_session<O: Operation>(
 /// Runs an operation that opens a cursor; also gives what the cursor needs to go on.
 ///
 /// # Errors
-/// As [`execute`].
+/// As [`execute_in`].
 pub(crate) async fn execute_cursor<O: Operation>(
     executor: &Executor,
+    session: Option<Session>,
     operation: &mut O,
 ) -> Result<(O::Output, Origin)> {
-    let mut call = Call::new(executor, operation, None);
+    let mut call = Call::new(executor, operation, session);
     let done = run(&mut call).await?;
     // A refusal that stands for an empty cursor has no server, and nothing more to ask of one.
     let address = done
@@ -162,6 +164,9 @@ async fn run<O: Operation>(call: &mut Call<'_, O>) -> Result<Done<O::Output>> {
     if let Some(concern) = call.operation.write_concern() {
         concern.validate()?;
     }
+    if let Some(session) = call.explicit_session() {
+        session.begin(call.executor, call.operation)?;
+    }
     let limit = call.executor.settings().server_selection_timeout;
     let deadline = Deadline::after(limit, Cause::ServerSelection);
     run_until(call, &deadline).await
@@ -175,7 +180,7 @@ async fn run_until<O: Operation>(
     let mut first: Option<Failure> = None;
     loop {
         let failed = first.as_ref().and_then(|failure| failure.address.as_ref());
-        let failure = match select(call, failed, deadline).await {
+        let mut failure = match select(call, failed, deadline).await {
             Ok(server) => match call.attempt(&server).await {
                 Ok((output, connection)) => {
                     return Ok(Done {
@@ -187,6 +192,7 @@ async fn run_until<O: Operation>(
             },
             Err(error) => Failure::before_reaching_a_server(error),
         };
+        call.failed(&mut failure.error);
         let earlier = u32::from(first.is_some());
         let attempt = Attempt {
             retryability: call.retryability,
@@ -221,6 +227,9 @@ async fn select<O: Operation>(
         operation_id: selection::is_logged().then(|| call.operation_id()),
         operation: call.operation.name(),
     };
+    if let Some(address) = call.pinned_to() {
+        return topology.select_pinned(&address);
+    }
     let selection = call.operation.selection();
     let wanted = match selection {
         Selection::Pinned(address) => return topology.select_pinned(address),

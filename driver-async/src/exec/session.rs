@@ -1,6 +1,72 @@
-//! Sessions that the driver starts for operations on its own.
+//! The sessions that commands go out with: the driver's own, and the application's.
 
-use crate::{clock, exec::Executor, proto::session_pool::ServerSession};
+use std::sync::Arc;
+
+use bson::{RawDocument, Timestamp};
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::{
+    address::ServerAddress,
+    clock,
+    conn::ServerFacts,
+    error::{Error, Result},
+    exec::Executor,
+    operation::Operation,
+    options::SessionOptions,
+    proto::{
+        cluster_time::ClusterTime,
+        session::{InSession, SessionState, Stamp},
+        session_pool::ServerSession,
+        topology::ServerType,
+        transaction::{OwnConcerns, TransactionState},
+    },
+};
+
+/// The session that a command goes out with.
+#[derive(Debug)]
+pub(crate) enum Session {
+    /// One that the driver started for one operation and its cursor.
+    Implicit(ImplicitSession),
+    /// One that the application started, and goes on with.
+    Explicit(Arc<ExplicitSession>),
+}
+
+impl Session {
+    pub(super) fn explicit(&self) -> Option<&Arc<ExplicitSession>> {
+        match self {
+            Self::Implicit(_) => None,
+            Self::Explicit(session) => Some(session),
+        }
+    }
+
+    /// The id to go out with a command now.
+    pub(super) fn use_now(&mut self) -> [u8; 16] {
+        self.with_server(|server| {
+            server.touch(clock::now());
+            *server.id()
+        })
+    }
+
+    pub(super) fn next_transaction_number(&mut self) -> i64 {
+        self.with_server(ServerSession::next_transaction_number)
+    }
+
+    pub(super) fn mark_dirty(&mut self) {
+        self.with_server(ServerSession::mark_dirty);
+    }
+
+    /// Notes that a command goes out with the session, or that its reply was read.
+    pub(super) fn set_in_flight(&mut self, in_flight: bool) {
+        self.with_server(|server| server.set_in_flight(in_flight));
+    }
+
+    fn with_server<T>(&mut self, f: impl FnOnce(&mut ServerSession) -> T) -> T {
+        match self {
+            Self::Implicit(session) => f(&mut session.server),
+            Self::Explicit(session) => f(&mut session.state().server),
+        }
+    }
+}
 
 /// A session that the driver started for one operation and its cursor.
 ///
@@ -9,10 +75,7 @@ use crate::{clock, exec::Executor, proto::session_pool::ServerSession};
 #[derive(Debug)]
 pub(crate) struct ImplicitSession {
     executor: Executor,
-    /// `None` only while being dropped.
-    session: Option<ServerSession>,
-    /// Whether a command is out whose reply was not read yet.
-    in_flight: bool,
+    server: ServerSession,
 }
 
 impl ImplicitSession {
@@ -20,32 +83,151 @@ impl ImplicitSession {
     pub(super) fn start(executor: &Executor) -> Self {
         Self {
             executor: executor.clone(),
-            session: Some(executor.take_session()),
-            in_flight: false,
+            server: executor.take_session(),
         }
-    }
-
-    /// The session to go out with a command now.
-    pub(super) fn used(&mut self) -> Option<&mut ServerSession> {
-        let session = self.session.as_mut()?;
-        session.touch(clock::now());
-        Some(session)
-    }
-
-    /// Notes that a command goes out with the session, or that its reply was read.
-    pub(super) fn set_in_flight(&mut self, in_flight: bool) {
-        self.in_flight = in_flight;
     }
 }
 
 impl Drop for ImplicitSession {
     fn drop(&mut self) {
-        if let Some(mut session) = self.session.take() {
-            if self.in_flight {
-                // The server may still be at work in it, so nobody else must get it.
-                session.mark_dirty();
-            }
-            self.executor.put_back_session(session);
+        self.executor.put_back_session(self.server.take());
+    }
+}
+
+/// A session that the application started. It goes back to the pool when its last holder is
+/// dropped: the application's handle, or a cursor.
+#[derive(Debug)]
+pub(crate) struct ExplicitSession {
+    executor: Executor,
+    /// Locked for moments only, never across an await.
+    state: Mutex<SessionState>,
+}
+
+impl ExplicitSession {
+    /// # Errors
+    /// An invalid-argument error for options that contradict each other.
+    pub(crate) fn start(executor: &Executor, options: SessionOptions) -> Result<Self> {
+        let state = SessionState::new(executor.take_session(), options)?;
+        Ok(Self {
+            executor: executor.clone(),
+            state: Mutex::new(state),
+        })
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, SessionState> {
+        self.state.lock()
+    }
+
+    pub(crate) fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
+    pub(crate) fn cluster_time(&self) -> Option<ClusterTime> {
+        self.state().cluster_clock().newest().cloned()
+    }
+
+    pub(crate) fn operation_time(&self) -> Option<Timestamp> {
+        self.state().operation_time()
+    }
+
+    /// Checks that an operation may use the session, and notes that it begins.
+    ///
+    /// # Errors
+    /// An invalid-argument error for a session of another client or a write that nobody
+    /// acknowledges; a transaction error for an operation whose own concerns or read preference
+    /// contradict its transaction.
+    pub(super) fn begin<O: Operation>(&self, executor: &Executor, operation: &O) -> Result<()> {
+        if !self.executor.is_same(executor) {
+            return Err(Error::invalid_argument(
+                "the session was started by another client; start one from the client whose \
+                 operation this is",
+            ));
         }
+        let rule = operation.in_session();
+        if matches!(rule, InSession::CleanUp | InSession::Ends(_)) {
+            return Ok(());
+        }
+        let mut state = self.state();
+        state.transaction.begin_operation();
+        if state.transaction.is_active() {
+            return state.transaction.check(operation_concerns(operation));
+        }
+        let concern = operation.write_concern();
+        if concern.is_some_and(|concern| !concern.is_acknowledged()) {
+            return Err(Error::invalid_argument(
+                "a session cannot be used for an unacknowledged write; use a write concern that \
+                 asks for an acknowledgement, or no session",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The router that a command of the session must go to.
+    pub(super) fn pinned_to(&self, rule: InSession) -> Option<ServerAddress> {
+        let state = self.state();
+        let is_bound = matches!(rule, InSession::Ends(_)) || state.transaction.is_active();
+        state.transaction.pinned().filter(|_| is_bound).cloned()
+    }
+
+    /// Notes that an attempt is made on a server. `again` tells that the attempt before it was
+    /// the first command of the transaction.
+    pub(super) fn begin_attempt(&self, facts: &ServerFacts, address: &ServerAddress, again: bool) {
+        let mut state = self.state();
+        if again {
+            state.transaction.send_first_again();
+        }
+        if facts.server_type == ServerType::Mongos && state.transaction.is_active() {
+            state.transaction.pin(address);
+        }
+    }
+
+    pub(super) fn stamp<O: Operation>(&self, operation: &O, facts: &ServerFacts) -> Result<Stamp> {
+        self.state().stamp(
+            operation.in_session(),
+            operation.read_concern(),
+            facts.max_wire_version,
+            facts.gossips_cluster_time(),
+        )
+    }
+
+    pub(super) fn read_reply(&self, reply: &RawDocument) {
+        self.state().read_reply(reply);
+    }
+
+    pub(super) fn is_in_transaction(&self) -> bool {
+        self.state().transaction.is_active()
+    }
+
+    /// Labels the error of an attempt, if it was part of a transaction.
+    pub(super) fn failed(&self, rule: InSession, error: &mut Error) {
+        let mut state = self.state();
+        let end = match rule {
+            InSession::Ends(end) => Some(end),
+            InSession::CleanUp => return,
+            _ if state.transaction.is_active() => None,
+            _ => return,
+        };
+        state.transaction.failed(end, error);
+    }
+
+    /// Whether the server may hold an open transaction of the session.
+    pub(crate) fn has_open_transaction(&self) -> bool {
+        self.state().transaction.state() == TransactionState::InProgress
+    }
+}
+
+/// What an operation was given of its own: what it inherits is left out inside a transaction.
+fn operation_concerns<O: Operation>(operation: &O) -> OwnConcerns<'_> {
+    OwnConcerns {
+        has_read_concern: operation.read_concern().is_some(),
+        has_write_concern: operation.write_concern().is_some(),
+        read_from: operation.selection().criteria(),
+    }
+}
+
+impl Drop for ExplicitSession {
+    fn drop(&mut self) {
+        let session = self.state.get_mut().server.take();
+        self.executor.put_back_session(session);
     }
 }

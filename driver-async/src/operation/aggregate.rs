@@ -8,6 +8,7 @@ use crate::{
     options::{AggregateOptions, ReadConcern, WriteConcern},
     proto::{
         cursor::{CursorReply, CursorSettings, CursorState},
+        session::InSession,
         wire::{DocumentWriter, Reply},
     },
 };
@@ -76,6 +77,10 @@ impl Operation for Aggregate<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn in_session(&self) -> InSession {
+        InSession::Consistent
     }
 
     fn retryability(&self) -> Retryability {

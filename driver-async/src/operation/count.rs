@@ -8,6 +8,7 @@ use crate::{
     options::{CountOptions, EstimatedDocumentCountOptions, ReadConcern},
     proto::{
         cursor::CursorReply,
+        session::InSession,
         wire::{DocumentWriter, Reply},
     },
 };
@@ -59,6 +60,10 @@ impl Operation for CountDocuments<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn in_session(&self) -> InSession {
+        InSession::Consistent
     }
 
     fn retryability(&self) -> Retryability {
@@ -120,6 +125,10 @@ impl Operation for EstimatedDocumentCount<'_> {
         self.scope.database
     }
 
+    fn in_session(&self) -> InSession {
+        InSession::Consistent
+    }
+
     fn retryability(&self) -> Retryability {
         Retryability::Read
     }
@@ -177,6 +186,10 @@ impl Operation for Count<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn in_session(&self) -> InSession {
+        InSession::Consistent
     }
 
     fn retryability(&self) -> Retryability {

@@ -9,7 +9,10 @@ use super::{
 use crate::{
     error::Result,
     options::{DeleteOptions, WriteConcern},
-    proto::wire::{DocumentWriter, Reply},
+    proto::{
+        session::InSession,
+        wire::{DocumentWriter, Reply},
+    },
     results::DeleteResult,
 };
 
@@ -52,6 +55,10 @@ impl Operation for Delete<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn in_session(&self) -> InSession {
+        InSession::Consistent
     }
 
     fn retryability(&self) -> Retryability {

@@ -7,7 +7,10 @@ use super::{Operation, Retryability, Scope, Selection, Target};
 use crate::{
     error::{Error, Result},
     options::{DistinctOptions, ReadConcern},
-    proto::wire::{DocumentWriter, Reply},
+    proto::{
+        session::InSession,
+        wire::{DocumentWriter, Reply},
+    },
 };
 
 /// Finds the different values of a field, as values of type `T`.
@@ -80,6 +83,10 @@ impl<T> Operation for Distinct<'_, T> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn in_session(&self) -> InSession {
+        InSession::Consistent
     }
 
     fn retryability(&self) -> Retryability {

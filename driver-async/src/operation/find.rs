@@ -8,6 +8,7 @@ use crate::{
     options::{CursorType, FindOneOptions, FindOptions, ReadConcern},
     proto::{
         cursor::{Batch, CursorReply, CursorSettings, CursorState},
+        session::InSession,
         wire::{DocumentWriter, Reply},
     },
 };
@@ -107,6 +108,10 @@ impl Operation for Find<'_> {
         self.scope.database
     }
 
+    fn in_session(&self) -> InSession {
+        InSession::Consistent
+    }
+
     fn retryability(&self) -> Retryability {
         Retryability::Read
     }
@@ -176,6 +181,10 @@ impl Operation for FindOne<'_> {
 
     fn database(&self) -> &str {
         self.0.database()
+    }
+
+    fn in_session(&self) -> InSession {
+        InSession::Consistent
     }
 
     fn retryability(&self) -> Retryability {

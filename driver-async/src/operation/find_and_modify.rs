@@ -12,7 +12,10 @@ use super::{
 use crate::{
     error::{Error, Result},
     options::{FindOneAndUpdateOptions, ReturnDocument, WriteConcern},
-    proto::wire::{DocumentWriter, Reply},
+    proto::{
+        session::InSession,
+        wire::{DocumentWriter, Reply},
+    },
 };
 
 /// Changes or deletes one document and returns it as a `T`.
@@ -89,6 +92,10 @@ impl<T: DeserializeOwned> Operation for FindAndModify<'_, T> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn in_session(&self) -> InSession {
+        InSession::Consistent
     }
 
     fn retryability(&self) -> Retryability {

@@ -6,6 +6,7 @@ use crate::{
     error::Result,
     proto::{
         cursor::{CursorReply, Remote},
+        session::InSession,
         wire::{DocumentWriter, Reply},
     },
 };
@@ -43,6 +44,10 @@ impl Operation for GetMore<'_> {
 
     fn database(&self) -> &str {
         &self.cursor.namespace().db
+    }
+
+    fn in_session(&self) -> InSession {
+        InSession::Continuation
     }
 
     fn selection(&self) -> Selection<'_> {

@@ -6,6 +6,7 @@ use crate::{
     options::{InsertOneOptions, WriteConcern},
     proto::{
         bulk_split::Payload,
+        session::InSession,
         wire::{DocumentWriter, Reply, Sequence, Sequences},
     },
     results::InsertOneResult,
@@ -45,6 +46,10 @@ impl Operation for InsertOne<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn in_session(&self) -> InSession {
+        InSession::Consistent
     }
 
     fn retryability(&self) -> Retryability {

@@ -5,7 +5,10 @@ use crate::{
     address::ServerAddress,
     error::Result,
     namespace::Namespace,
-    proto::wire::{DocumentWriter, Reply},
+    proto::{
+        session::InSession,
+        wire::{DocumentWriter, Reply},
+    },
 };
 
 /// Tells the server that a cursor is not needed any more.
@@ -35,6 +38,10 @@ impl Operation for KillCursors {
 
     fn database(&self) -> &str {
         &self.namespace.db
+    }
+
+    fn in_session(&self) -> InSession {
+        InSession::CleanUp
     }
 
     fn selection(&self) -> Selection<'_> {

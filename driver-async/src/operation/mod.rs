@@ -14,6 +14,7 @@ mod distinct;
 mod drop;
 mod drop_indexes;
 mod end_sessions;
+mod end_transaction;
 mod explain;
 mod fields;
 mod find;
@@ -44,6 +45,7 @@ pub(crate) use distinct::{Distinct, ReadValues, bson_values, typed_values};
 pub(crate) use drop::{DropCollection, DropDatabase};
 pub(crate) use drop_indexes::{DropIndexes, Dropped};
 pub(crate) use end_sessions::EndSessions;
+pub(crate) use end_transaction::EndTransaction;
 pub(crate) use explain::{Explain, Explained};
 pub(crate) use fields::listed_name;
 pub(crate) use find::{Find, FindOne};
@@ -70,6 +72,7 @@ use crate::{
     options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern},
     proto::{
         selection::Wanted,
+        session::InSession,
         topology::ServerType,
         wire::{DocumentWriter, Reply, Sequences},
     },
@@ -114,6 +117,14 @@ pub(crate) trait Operation {
     fn write_concern(&self) -> Option<&WriteConcern> {
         None
     }
+
+    /// What the command is to an application's session.
+    fn in_session(&self) -> InSession {
+        InSession::Plain
+    }
+
+    /// Learns that an attempt failed, before it may be made again.
+    fn failed(&mut self, _error: &Error) {}
 
     /// Writes the command's own fields, its name first.
     ///
@@ -186,6 +197,14 @@ impl<'a> Selection<'a> {
             }
             Self::WriteStage(criteria) => Some(Wanted::from(*criteria)),
             Self::Pinned(_) => None,
+        }
+    }
+
+    /// The criteria of a read.
+    pub(crate) fn criteria(&self) -> Option<&'a SelectionCriteria> {
+        match self {
+            Self::Criteria(criteria) | Self::WriteStage(criteria) => Some(criteria),
+            Self::Primary | Self::Pinned(_) => None,
         }
     }
 

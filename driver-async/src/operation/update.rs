@@ -9,7 +9,10 @@ use super::{
 use crate::{
     error::{Error, Result},
     options::{UpdateModifications, UpdateOptions, WriteConcern},
-    proto::wire::{DocumentWriter, Reply},
+    proto::{
+        session::InSession,
+        wire::{DocumentWriter, Reply},
+    },
     results::UpdateResult,
 };
 
@@ -152,6 +155,10 @@ impl Operation for Update<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn in_session(&self) -> InSession {
+        InSession::Consistent
     }
 
     fn retryability(&self) -> Retryability {

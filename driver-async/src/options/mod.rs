@@ -28,6 +28,7 @@ mod rename_collection;
 mod search_index;
 pub(crate) mod serde_shapes;
 mod server_api;
+mod session;
 mod socks5;
 mod tls;
 mod update;
@@ -86,6 +87,7 @@ pub use search_index::{
     SearchIndexType, UpdateSearchIndexOptions,
 };
 pub use server_api::{ServerApi, ServerApiVersion};
+pub use session::{SessionOptions, TransactionOptions};
 pub use socks5::Socks5Proxy;
 pub use tls::{Tls, TlsOptions};
 pub use update::{ReplaceOptions, UpdateOptions};

@@ -2,13 +2,15 @@
 
 pub(crate) mod auth;
 pub(crate) mod bulk_split;
-pub(crate) mod cluster_time;
+pub mod cluster_time;
 pub(crate) mod cursor;
 pub(crate) mod gridfs;
 pub mod hello;
 pub(crate) mod pool_state;
 pub(crate) mod retry;
 pub mod selection;
+pub(crate) mod session;
 pub(crate) mod session_pool;
 pub mod topology;
+pub mod transaction;
 pub(crate) mod wire;

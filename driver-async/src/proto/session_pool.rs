@@ -12,6 +12,8 @@ pub(crate) struct ServerSession {
     last_use: Instant,
     transaction_number: i64,
     dirty: bool,
+    /// Whether a command is out whose reply was not read yet.
+    in_flight: bool,
 }
 
 impl ServerSession {
@@ -22,6 +24,17 @@ impl ServerSession {
             last_use: now,
             transaction_number: 0,
             dirty: false,
+            in_flight: false,
+        }
+    }
+
+    /// Takes the session out of a holder that ends. The server may still be at work for it if a
+    /// reply is outstanding, so nobody else must get it then.
+    pub(crate) fn take(&mut self) -> Self {
+        Self {
+            dirty: self.dirty || self.in_flight,
+            in_flight: false,
+            ..*self
         }
     }
 
@@ -35,6 +48,11 @@ impl ServerSession {
         self.last_use = now;
     }
 
+    /// The number of the newest retryable write or transaction.
+    pub(crate) fn transaction_number(&self) -> i64 {
+        self.transaction_number
+    }
+
     /// Counts up to the number of the next retryable write or transaction.
     pub(crate) fn next_transaction_number(&mut self) -> i64 {
         self.transaction_number += 1;
@@ -44,6 +62,17 @@ impl ServerSession {
     /// Notes that a network error left unknown what the server did with the session.
     pub(crate) fn mark_dirty(&mut self) {
         self.dirty = true;
+    }
+
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// Notes that a command goes out with the session, or that its reply was read. When the reply
+    /// to an earlier command was never read, the session is dirty.
+    pub(crate) fn set_in_flight(&mut self, in_flight: bool) {
+        self.dirty |= in_flight && self.in_flight;
+        self.in_flight = in_flight;
     }
 
     fn expires_soon(&self, now: Instant, timeout: Option<Duration>) -> bool {

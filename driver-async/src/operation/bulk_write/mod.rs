@@ -17,6 +17,7 @@ use crate::{
     options::{CollectionBulkWriteOptions, WriteConcern},
     proto::{
         bulk_split::BatchLimits,
+        session::InSession,
         wire::{DocumentWriter, Reply, Sequence, Sequences},
     },
     results::CollectionBulkWriteResult,
@@ -176,6 +177,10 @@ impl Operation for BulkWrite<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn in_session(&self) -> InSession {
+        InSession::Consistent
     }
 
     fn operation_id(&self) -> Option<i64> {

@@ -18,6 +18,7 @@ use crate::{
     proto::{
         bulk_split::BatchLimits,
         cursor::{CursorSettings, CursorState},
+        session::InSession,
         wire::{DocumentWriter, Reply, Sequence, Sequences},
     },
     results::{DeleteResult, InsertOneResult, UpdateResult, VerboseBulkWriteResult},
@@ -289,6 +290,10 @@ impl Operation for ClientBulkWrite<'_> {
 
     fn database(&self) -> &str {
         "admin"
+    }
+
+    fn in_session(&self) -> InSession {
+        InSession::Consistent
     }
 
     fn operation_id(&self) -> Option<i64> {

@@ -16,7 +16,7 @@ mod op_msg;
 mod sequences;
 
 pub(crate) use document_writer::DocumentWriter;
-pub(crate) use fields::fields;
+pub(crate) use fields::{Field, fields};
 pub(crate) use header::{Header, OP_MSG};
 pub(crate) use op_msg::{
     DEFAULT_MAX_MESSAGE_SIZE, MessageFlags, MessageWriter, Reply, as_document, prepared_body,

@@ -1,0 +1,166 @@
+//! Starting sessions, and the transactions in them.
+
+use std::time::Duration;
+
+use super::{action, option_setters};
+use crate::{
+    client::Client,
+    error::Result,
+    options::{ReadConcern, SelectionCriteria, SessionOptions, TransactionOptions, WriteConcern},
+    proto::transaction::End,
+    session::ClientSession,
+};
+
+/// Marks an action that works in no session of the application.
+#[derive(Clone, Copy, Debug)]
+pub struct ImplicitSession;
+
+/// Marks an action that takes part in a [`ClientSession`].
+#[derive(Debug)]
+pub struct ExplicitSession<'a>(pub(super) &'a mut ClientSession);
+
+/// Whether an action takes part in a [`ClientSession`].
+pub trait ActionSession<'a>: super::private::Sealed {
+    /// The session that the action takes part in.
+    fn into_opt_session(self) -> Option<&'a mut ClientSession>;
+}
+
+impl super::private::Sealed for ImplicitSession {}
+
+impl ActionSession<'_> for ImplicitSession {
+    fn into_opt_session(self) -> Option<&'static mut ClientSession> {
+        None
+    }
+}
+
+impl super::private::Sealed for ExplicitSession<'_> {}
+
+impl<'a> ActionSession<'a> for ExplicitSession<'a> {
+    fn into_opt_session(self) -> Option<&'a mut ClientSession> {
+        Some(self.0)
+    }
+}
+
+/// Starts a session; see [`Client::start_session`].
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct StartSession<'a> {
+    client: &'a Client,
+    options: SessionOptions,
+}
+
+/// Starts a transaction; see [`ClientSession::start_transaction`].
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct StartTransaction<S> {
+    session: S,
+    options: TransactionOptions,
+}
+
+/// Commits a transaction; see [`ClientSession::commit_transaction`].
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct CommitTransaction<'a> {
+    session: &'a mut ClientSession,
+}
+
+/// Aborts a transaction; see [`ClientSession::abort_transaction`].
+#[derive(Debug)]
+#[must_use = "an action does nothing until it is awaited"]
+pub struct AbortTransaction<'a> {
+    session: &'a mut ClientSession,
+}
+
+impl Client {
+    /// Starts a session. Does no I/O.
+    ///
+    /// # Errors
+    /// An invalid-argument error for options that contradict each other.
+    pub fn start_session(&self) -> StartSession<'_> {
+        StartSession {
+            client: self,
+            options: SessionOptions::default(),
+        }
+    }
+}
+
+impl ClientSession {
+    /// Starts a transaction: the operations of this session are part of it until it is committed
+    /// or aborted. Does no I/O, the server learns of it with the first operation. Needs a replica
+    /// set or a sharded cluster.
+    ///
+    /// Operations inside it use the transaction's concerns and read preference in place of those
+    /// of their collection, and must not bring concerns of their own. When one of them fails, the
+    /// server may have aborted the transaction; a commit then fails.
+    /// [`StartTransaction::and_run`] does all of this.
+    ///
+    /// # Errors
+    /// A transaction error when one is in progress, in a snapshot session, and for an
+    /// unacknowledged write concern.
+    pub fn start_transaction(&mut self) -> StartTransaction<&mut Self> {
+        StartTransaction {
+            session: self,
+            options: TransactionOptions::default(),
+        }
+    }
+
+    /// Commits the transaction. After an error the commit can be repeated, which is safe.
+    ///
+    /// Where a further attempt may help it was made, whatever
+    /// [`ClientOptions::retry_writes`](crate::options::ClientOptions::retry_writes) says; repeated
+    /// commits wait for the majority.
+    ///
+    /// # Errors
+    /// A transaction error when there is none to commit; the server's, those of selection and
+    /// network. With the label
+    /// [`UNKNOWN_TRANSACTION_COMMIT_RESULT`](crate::error::UNKNOWN_TRANSACTION_COMMIT_RESULT) it is
+    /// not known whether the transaction is committed; repeat the commit. With the label
+    /// [`TRANSIENT_TRANSACTION_ERROR`](crate::error::TRANSIENT_TRANSACTION_ERROR) it is not, and
+    /// the whole transaction can be tried again.
+    pub fn commit_transaction(&mut self) -> CommitTransaction<'_> {
+        CommitTransaction { session: self }
+    }
+
+    /// Aborts the transaction. That the server could not be told is no error: it aborts the
+    /// transaction by itself.
+    ///
+    /// # Errors
+    /// A transaction error when there is none to abort.
+    pub fn abort_transaction(&mut self) -> AbortTransaction<'_> {
+        AbortTransaction { session: self }
+    }
+}
+
+impl StartSession<'_> {
+    option_setters! { SessionOptions {
+        default_transaction_options: TransactionOptions,
+        causal_consistency: bool,
+        snapshot: bool,
+        snapshot_time: bson::Timestamp,
+    } }
+}
+
+impl<S> StartTransaction<S> {
+    option_setters! { TransactionOptions {
+        read_concern: ReadConcern,
+        write_concern: WriteConcern,
+        selection_criteria: SelectionCriteria,
+        max_commit_time: Duration,
+    } }
+}
+
+action! { impl['a] StartSession<'a> => Result<ClientSession>, |self| {
+    ClientSession::start(self.client.clone(), self.options)
+} }
+
+action! { impl['a] StartTransaction<&'a mut ClientSession> => Result<()>, |self| {
+    self.session.begin_transaction(self.options)
+} }
+
+action! { impl['a] CommitTransaction<'a> => Result<()>, |self| {
+    self.session.end_transaction(End::Commit).await
+} }
+
+action! { impl['a] AbortTransaction<'a> => Result<()>, |self| {
+    self.session.end_transaction(End::Abort).await
+} }

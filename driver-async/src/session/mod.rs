@@ -1,0 +1,173 @@
+//! Sessions that the application starts.
+
+use std::{borrow::Borrow, sync::Arc};
+
+use bson::{Binary, Document, Timestamp, doc, spec::BinarySubtype};
+
+use crate::{
+    client::Client,
+    error::Result,
+    exec::{self, ExplicitSession, Session},
+    operation::EndTransaction,
+    options::{SessionOptions, TransactionOptions},
+    proto::{cluster_time::ClusterTime, transaction::End},
+};
+
+/// A series of operations that belong together: each sees the effects of those before it, and
+/// several can be one transaction.
+///
+/// Made by [`Client::start_session`]. An operation takes part when it is given the session by the
+/// `session` method of its action. A session is for one operation at a time, which the borrow
+/// checker sees to. When it is dropped, a transaction that is still open is aborted in the
+/// background, and the server's part of the session is kept for the next one. Follows the driver
+/// sessions, causal consistency, snapshot reads and transactions specifications.
+///
+/// After an operation's future was dropped before it was done, the server may still be at work on
+/// it; whether it took effect is unknown then, as after a network error. Inside a transaction,
+/// abort it.
+///
+/// ```no_run
+/// # use motorcade::{Client, bson::{Document, doc}};
+/// # async fn example(client: Client) -> motorcade::error::Result<()> {
+/// let people = client.database("town").collection::<Document>("people");
+/// let mut session = client.start_session().await?;
+/// session.start_transaction().await?;
+/// people.insert_one(doc! { "name": "Ada" }).session(&mut session).await?;
+/// people.delete_one(doc! { "name": "Bob" }).session(&mut session).await?;
+/// session.commit_transaction().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct ClientSession {
+    client: Client,
+    id: Document,
+    inner: Arc<ExplicitSession>,
+}
+
+impl ClientSession {
+    pub(crate) fn start(client: Client, options: SessionOptions) -> Result<Self> {
+        let inner = Arc::new(ExplicitSession::start(client.executor(), options)?);
+        let id = Binary {
+            subtype: BinarySubtype::Uuid,
+            bytes: inner.state().server.id().to_vec(),
+        };
+        Ok(Self {
+            client,
+            id: doc! { "id": id },
+            inner,
+        })
+    }
+
+    /// The client that started the session.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// The id by which servers know the session, as they get it as `lsid`.
+    pub fn id(&self) -> &Document {
+        &self.id
+    }
+
+    /// The newest cluster time that an operation of the session, or
+    /// [`ClientSession::advance_cluster_time`], has brought.
+    pub fn cluster_time(&self) -> Option<ClusterTime> {
+        self.inner.cluster_time()
+    }
+
+    /// Takes over the cluster time of another session, if it is newer. Together with
+    /// [`ClientSession::advance_operation_time`] it makes this session see what happened there.
+    pub fn advance_cluster_time(&mut self, to: impl Borrow<ClusterTime>) {
+        let document = to.borrow().document();
+        self.inner.state().advance_cluster_time(document);
+    }
+
+    /// When, by the cluster's clock, the newest operation of the session took place; `None` before
+    /// the first, and on a standalone server.
+    pub fn operation_time(&self) -> Option<Timestamp> {
+        self.inner.operation_time()
+    }
+
+    /// Takes over the operation time of another session, if it is newer: what happened there is
+    /// then seen here.
+    pub fn advance_operation_time(&mut self, ts: Timestamp) {
+        self.inner.state().advance_operation_time(ts);
+    }
+
+    /// The moment whose data all reads see, in a session with
+    /// [`SessionOptions::snapshot`]; `None` until the first read.
+    pub fn snapshot_time(&self) -> Option<Timestamp> {
+        self.inner.state().snapshot_time()
+    }
+
+    /// What an operation that takes part in the session goes out with.
+    pub(crate) fn handle(&self) -> Session {
+        Session::Explicit(Arc::clone(&self.inner))
+    }
+
+    pub(crate) fn inner(&self) -> &ExplicitSession {
+        &self.inner
+    }
+
+    /// Whether operations are part of a transaction now, so that they must not bring concerns
+    /// that they inherited.
+    pub(crate) fn is_in_transaction(&self) -> bool {
+        self.inner.state().transaction.is_active()
+    }
+
+    pub(crate) fn begin_transaction(&mut self, options: TransactionOptions) -> Result<()> {
+        let concerns = self.client.concerns();
+        let inherited = TransactionOptions {
+            read_concern: concerns.read_concern.clone(),
+            write_concern: concerns.write_concern.clone(),
+            selection_criteria: concerns.selection_criteria.clone(),
+            max_commit_time: None,
+        };
+        self.inner.state().start_transaction(options, &inherited)
+    }
+
+    /// Commits or aborts the transaction.
+    pub(crate) async fn end_transaction(&mut self, end: End) -> Result<()> {
+        end_transaction(&self.inner, end).await
+    }
+}
+
+async fn end_transaction(session: &Arc<ExplicitSession>, end: End) -> Result<()> {
+    let operation = {
+        let mut state = session.state();
+        let command = state.end_transaction(end)?;
+        let token = state.transaction.recovery_token().map(ToOwned::to_owned);
+        command.map(|command| EndTransaction::new(command, token))
+    };
+    let Some(mut operation) = operation else {
+        return Ok(());
+    };
+    let handle = Session::Explicit(Arc::clone(session));
+    let outcome = exec::execute_in(session.executor(), Some(handle), &mut operation).await;
+    match (end, outcome) {
+        (End::Abort, Err(error)) => {
+            // The caller can do nothing about it: the server aborts it by itself in the end.
+            tracing::debug!("a transaction could not be aborted: {error}");
+            session.state().transaction.unpin();
+            Ok(())
+        }
+        (_, outcome) => outcome,
+    }
+}
+
+impl Drop for ClientSession {
+    fn drop(&mut self) {
+        if self.inner.has_open_transaction() {
+            let session = Arc::clone(&self.inner);
+            let executor = session.executor().clone();
+            let in_progress = executor.begin_background_operation();
+            executor.spawn(async move {
+                if let Err(error) = end_transaction(&session, End::Abort).await {
+                    tracing::debug!("a transaction could not be aborted: {error}");
+                }
+                drop(session);
+                drop(in_progress);
+            });
+        }
+    }
+}
