@@ -25,3 +25,25 @@ pub mod pool {
         Ok(Connector::detached(address, settings))
     }
 }
+
+/// What only the suite of the sessions and transactions specifications looks at.
+pub mod session {
+    use crate::session::ClientSession;
+
+    pub use crate::proto::transaction::TransactionState;
+
+    /// Where the session's transaction stands.
+    pub fn transaction_state(session: &ClientSession) -> TransactionState {
+        session.inner().state().transaction.state()
+    }
+
+    /// Whether the session's transaction is bound to one router.
+    pub fn is_pinned(session: &ClientSession) -> bool {
+        session.inner().state().transaction.pinned().is_some()
+    }
+
+    /// Whether a network error left unknown what a server did with the session.
+    pub fn is_dirty(session: &ClientSession) -> bool {
+        session.inner().state().server.is_dirty()
+    }
+}

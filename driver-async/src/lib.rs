@@ -87,7 +87,7 @@ pub use futures_core::future::BoxFuture;
 
 pub use client::Client;
 pub use collection::Collection;
-pub use cursor::Cursor;
+pub use cursor::{Cursor, SessionCursor, SessionCursorStream};
 pub use database::Database;
 pub use description::{
     ServerDescription as ServerInfo, ServerType, TopologyDescription, TopologyType,

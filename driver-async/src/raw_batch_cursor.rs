@@ -16,6 +16,7 @@
 
 use std::{
     fmt,
+    marker::PhantomData,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -24,9 +25,10 @@ use bson::{RawArray, RawDocument};
 use futures_core::Stream;
 
 use crate::{
-    cursor::Feed,
+    cursor::{Feed, SessionOwner},
     error::{Error, Result},
     proto::cursor::Batch,
+    session::ClientSession,
 };
 
 /// One batch of a cursor: the server's reply in the buffer that it was received in.
@@ -127,5 +129,76 @@ impl fmt::Debug for RawBatchCursor {
         f.debug_struct("RawBatchCursor")
             .field("has_next", &self.has_next())
             .finish_non_exhaustive()
+    }
+}
+
+/// The batches of a cursor that takes part in a [`ClientSession`]; otherwise like
+/// [`RawBatchCursor`].
+#[derive(Debug)]
+pub struct SessionRawBatchCursor {
+    cursor: RawBatchCursor,
+    owner: SessionOwner,
+}
+
+impl SessionRawBatchCursor {
+    pub(crate) fn new(cursor: RawBatchCursor, owner: SessionOwner) -> Self {
+        Self { cursor, owner }
+    }
+
+    /// The batches as a stream, for as long as the session is lent to it.
+    ///
+    /// An item is an invalid-argument error, and the last one, when the session is another one
+    /// than the cursor's.
+    pub fn stream<'session>(
+        &mut self,
+        session: &'session mut ClientSession,
+    ) -> SessionRawBatchCursorStream<'_, 'session> {
+        let refusal = self.owner.check(session).err();
+        SessionRawBatchCursorStream {
+            cursor: &mut self.cursor,
+            refusal,
+            session: PhantomData,
+        }
+    }
+
+    /// Like [`RawBatchCursor::has_next`].
+    pub fn has_next(&self) -> bool {
+        self.cursor.has_next()
+    }
+
+    /// Like [`RawBatchCursor::is_exhausted`].
+    pub fn is_exhausted(&self) -> bool {
+        self.cursor.is_exhausted()
+    }
+
+    /// Like [`Cursor::close`](crate::Cursor::close).
+    ///
+    /// # Errors
+    /// As [`Cursor::close`](crate::Cursor::close), and an invalid-argument error for another
+    /// session than the cursor's.
+    pub async fn close(&mut self, session: &mut ClientSession) -> Result<()> {
+        self.owner.check(session)?;
+        self.cursor.close().await
+    }
+}
+
+/// A stream of the batches of a [`SessionRawBatchCursor`].
+#[derive(Debug)]
+pub struct SessionRawBatchCursorStream<'cursor, 'session> {
+    cursor: &'cursor mut RawBatchCursor,
+    /// Why the session is not the right one; given once.
+    refusal: Option<Error>,
+    session: PhantomData<&'session mut ClientSession>,
+}
+
+impl Stream for SessionRawBatchCursorStream<'_, '_> {
+    type Item = Result<RawBatch>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        match this.refusal.take() {
+            Some(refusal) => Poll::Ready(Some(Err(refusal))),
+            None => Pin::new(&mut *this.cursor).poll_next(context),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The blocking client.
 
 use motorcade::{
-    action::{BulkWrite, ListDatabases, ListNames, Shutdown, WarmConnectionPool},
+    action::{BulkWrite, ListDatabases, ListNames, Shutdown, StartSession, WarmConnectionPool},
     error::Result,
     options::{
         ClientOptions, DatabaseOptions, DriverInfo, ReadConcern, SelectionCriteria, WriteConcern,
@@ -94,6 +94,11 @@ impl Client {
     /// Like [`motorcade::Client::append_metadata`].
     pub fn append_metadata(&self, driver_info: DriverInfo) -> Result<()> {
         self.inner.append_metadata(driver_info)
+    }
+
+    /// Like [`motorcade::Client::start_session`].
+    pub fn start_session(&self) -> StartSession<'_> {
+        self.inner.start_session()
     }
 
     /// Like [`motorcade::Client::warm_connection_pool`].

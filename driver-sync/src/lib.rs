@@ -44,6 +44,8 @@ mod lift;
 pub mod raw_batch_cursor;
 mod run;
 mod runtime;
+mod session;
+mod session_cursor;
 
 pub use client::Client;
 pub use collection::Collection;
@@ -51,7 +53,9 @@ pub use cursor::Cursor;
 pub use database::Database;
 pub use futures_core::future::BoxFuture;
 pub use motorcade::{
-    IndexModel, Namespace, SearchIndexModel, SearchIndexType, ServerInfo, ServerType,
+    ClusterTime, IndexModel, Namespace, SearchIndexModel, SearchIndexType, ServerInfo, ServerType,
     TopologyDescription, TopologyType, action, bson, bulk, error, event, options, results,
 };
 pub use run::Run;
+pub use session::ClientSession;
+pub use session_cursor::{SessionCursor, SessionCursorIter};

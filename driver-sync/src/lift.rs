@@ -12,7 +12,10 @@ use motorcade::{
     },
 };
 
-use crate::{Cursor, gridfs, raw_batch_cursor::RawBatchCursor};
+use crate::{
+    ClientSession, Cursor, SessionCursor, gridfs,
+    raw_batch_cursor::{RawBatchCursor, SessionRawBatchCursor},
+};
 
 /// Turns a result into its blocking twin. Only what holds a connection has another one.
 pub trait Lift {
@@ -56,6 +59,22 @@ impl<T> Lift for motorcade::Cursor<T> {
     }
 }
 
+impl<T> Lift for motorcade::SessionCursor<T> {
+    type Blocking = SessionCursor<T>;
+
+    fn lift(self) -> SessionCursor<T> {
+        SessionCursor::new(self)
+    }
+}
+
+impl Lift for motorcade::ClientSession {
+    type Blocking = ClientSession;
+
+    fn lift(self) -> ClientSession {
+        self.into()
+    }
+}
+
 impl<T> Lift for Vec<T> {
     type Blocking = Self;
 
@@ -69,6 +88,14 @@ impl Lift for motorcade::raw_batch_cursor::RawBatchCursor {
 
     fn lift(self) -> RawBatchCursor {
         RawBatchCursor::new(self)
+    }
+}
+
+impl Lift for motorcade::raw_batch_cursor::SessionRawBatchCursor {
+    type Blocking = SessionRawBatchCursor;
+
+    fn lift(self) -> SessionRawBatchCursor {
+        SessionRawBatchCursor::new(self)
     }
 }
 

@@ -18,6 +18,7 @@ mod encryption;
 mod enumerations;
 mod events;
 mod explain;
+mod explicit_sessions;
 mod find_and_modify;
 mod gridfs;
 mod gridfs_streams;
@@ -63,6 +64,7 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
         enumerations::cases(),
         batches::cases(),
         sessions::cases(),
+        explicit_sessions::cases(),
         retries::cases(),
         writes::cases(),
         unacknowledged::cases(),

@@ -4,27 +4,32 @@ use std::{marker::PhantomData, time::Duration};
 
 use bson::{Bson, Document};
 
-use super::{action, explainable, option_setters, raw_batches};
+use super::{
+    action, explainable, option_setters, raw_batches,
+    sessions::{ActionSession, ExplicitSession, ImplicitSession, handle, within},
+};
 use crate::{
     client::Client,
     collection::Collection,
-    cursor::Cursor,
+    cursor::{Cursor, SessionCursor},
     database::Database,
     error::Result,
     exec,
     operation::{self, Scope, Source},
     options::{AggregateOptions, Collation, Hint, ReadConcern, SelectionCriteria, WriteConcern},
+    session::ClientSession,
 };
 
 /// Runs an aggregation pipeline; see [`Collection::aggregate`] and [`Database::aggregate`].
 #[derive(Debug)]
 #[must_use = "an action does nothing until it is awaited"]
-pub struct Aggregate<'a, T = Document> {
+pub struct Aggregate<'a, S = ImplicitSession, T = Document> {
     client: &'a Client,
     scope: Scope<'a>,
     source: Source,
     pipeline: Vec<Document>,
     options: AggregateOptions,
+    session: S,
     documents: PhantomData<fn() -> T>,
 }
 
@@ -72,12 +77,13 @@ impl<'a> Aggregate<'a> {
             source,
             pipeline,
             options,
+            session: ImplicitSession,
             documents: PhantomData,
         }
     }
 }
 
-impl<'a, T> Aggregate<'a, T> {
+impl<'a, S, T> Aggregate<'a, S, T> {
     option_setters! { AggregateOptions {
         allow_disk_use: bool,
         batch_size: u32,
@@ -95,27 +101,68 @@ impl<'a, T> Aggregate<'a, T> {
     } into { comment: Bson, } }
 
     /// Gives the cursor's documents another type.
-    pub fn with_type<U>(self) -> Aggregate<'a, U> {
+    pub fn with_type<U>(self) -> Aggregate<'a, S, U> {
         Aggregate {
             client: self.client,
             scope: self.scope,
             source: self.source,
             pipeline: self.pipeline,
             options: self.options,
+            session: self.session,
             documents: PhantomData,
         }
     }
+}
 
-    fn operation(self) -> operation::Aggregate<'a> {
-        operation::Aggregate::new(self.scope, self.source, self.pipeline, self.options)
+impl<'a, T> Aggregate<'a, ImplicitSession, T> {
+    /// Has the operation take part in a session.
+    pub fn session(
+        self,
+        value: impl Into<&'a mut ClientSession>,
+    ) -> Aggregate<'a, ExplicitSession<'a>, T> {
+        Aggregate {
+            client: self.client,
+            scope: self.scope,
+            source: self.source,
+            pipeline: self.pipeline,
+            options: self.options,
+            session: ExplicitSession(value.into()),
+            documents: PhantomData,
+        }
     }
 }
 
-explainable! { impl['a, T] Aggregate<'a, T>, |self| self.client.executor(), Ok(self.operation()) }
-raw_batches! { impl['a, T] Aggregate<'a, T> }
+impl<'a, S: ActionSession<'a>, T> Aggregate<'a, S, T> {
+    /// The operation, and the session that it takes part in.
+    fn prepare(self) -> (operation::Aggregate<'a>, Option<&'a mut ClientSession>) {
+        let session = self.session.into_opt_session();
+        let scope = within(&session, self.scope);
+        let operation = operation::Aggregate::new(scope, self.source, self.pipeline, self.options);
+        (operation, session)
+    }
 
-action! { impl['a, T: 'a] Aggregate<'a, T> => Result<Cursor<T>>, |self| {
-    let executor = self.client.executor();
-    let (state, origin) = exec::execute_cursor(executor, None, &mut self.operation()).await?;
-    Ok(Cursor::new(executor.clone(), state, origin))
+    async fn open(self) -> Result<(Cursor<T>, Option<&'a mut ClientSession>)> {
+        let executor = self.client.executor();
+        let (mut operation, session) = self.prepare();
+        let (state, origin) =
+            exec::execute_cursor(executor, handle(&session), &mut operation).await?;
+        Ok((Cursor::new(executor.clone(), state, origin), session))
+    }
+}
+
+explainable! {
+    impl['a, S: ActionSession<'a>, T] Aggregate<'a, S, T>,
+    |self| self.client.executor(), Ok(self.prepare().0)
+}
+raw_batches! { impl['a, T] Aggregate<'a, ImplicitSession, T> }
+raw_batches! { impl['a, T] Aggregate<'a, ExplicitSession<'a>, T> }
+
+action! { impl['a, T: 'a] Aggregate<'a, ImplicitSession, T> => Result<Cursor<T>>, |self| {
+    Ok(self.open().await?.0)
+} }
+
+action! { impl['a, T: 'a] Aggregate<'a, ExplicitSession<'a>, T>
+    => Result<SessionCursor<T>>, |self| {
+    let (cursor, session) = self.open().await?;
+    Ok(SessionCursor::new(cursor, &session))
 } }

@@ -5,7 +5,10 @@ use std::{borrow::Borrow, marker::PhantomData};
 use bson::{Bson, Document, RawDocumentBuf};
 use serde::Serialize;
 
-use super::{action, option_setters};
+use super::{
+    action, option_setters,
+    sessions::{handle, session_setter, within},
+};
 use crate::{
     bulk::Write,
     client::Client,
@@ -19,6 +22,7 @@ use crate::{
         ReplaceOneModel, WriteConcern, WriteModel,
     },
     results::{CollectionBulkWriteResult, SummaryBulkWriteResult, VerboseBulkWriteResult},
+    session::ClientSession,
 };
 
 /// Does many writes in any collections; see [`Client::bulk_write`].
@@ -31,6 +35,7 @@ pub struct BulkWrite<'a, R> {
     ops: Result<Ops>,
     options: BulkWriteOptions,
     result: PhantomData<fn() -> R>,
+    session: Option<&'a mut ClientSession>,
 }
 
 /// Does many writes in one collection; see [`Collection::bulk_write`].
@@ -40,6 +45,7 @@ pub struct CollectionBulkWrite<'a> {
     collection: &'a CollectionHandle,
     statements: Result<Statements>,
     options: CollectionBulkWriteOptions,
+    session: Option<&'a mut ClientSession>,
 }
 
 impl Client {
@@ -92,6 +98,7 @@ impl Client {
             client: self,
             ops: pushed.map(|()| ops),
             options: BulkWriteOptions::default(),
+            session: None,
             result: PhantomData,
         }
     }
@@ -104,12 +111,15 @@ impl<'a> BulkWrite<'a, SummaryBulkWriteResult> {
             client: self.client,
             ops: self.ops,
             options: self.options,
+            session: self.session,
             result: PhantomData,
         }
     }
 }
 
-impl<R> BulkWrite<'_, R> {
+impl<'a, R> BulkWrite<'a, R> {
+    session_setter! {}
+
     option_setters! { BulkWriteOptions {
         ordered: bool,
         bypass_document_validation: bool,
@@ -120,11 +130,13 @@ impl<R> BulkWrite<'_, R> {
 
     async fn run(self, detail: Detail) -> Result<VerboseBulkWriteResult> {
         let executor = self.client.executor();
-        let inherited = self.client.write_concern();
+        let session = self.session;
+        let scope = within(&session, self.client.concerns().scope("", ""));
         let id = exec::next_operation_id();
-        let mut operation = ClientBulkWrite::new(self.ops?, self.options, detail, inherited, id)?;
+        let mut operation =
+            ClientBulkWrite::new(self.ops?, self.options, detail, scope.write_concern, id)?;
         loop {
-            if let Err(error) = run_batch(executor, &mut operation).await {
+            if let Err(error) = run_batch(executor, &session, &mut operation).await {
                 return Err(operation.interrupted(error));
             }
             if let Progress::Done(result) = operation.finish() {
@@ -136,8 +148,12 @@ impl<R> BulkWrite<'_, R> {
 
 /// Executes one command and reads all its results. A cursor that is not read to its end is closed
 /// in the background.
-async fn run_batch(executor: &Executor, operation: &mut ClientBulkWrite<'_>) -> Result<()> {
-    let (reply, mut origin) = exec::execute_cursor(executor, None, operation).await?;
+async fn run_batch(
+    executor: &Executor,
+    session: &Option<&mut ClientSession>,
+    operation: &mut ClientBulkWrite<'_>,
+) -> Result<()> {
+    let (reply, mut origin) = exec::execute_cursor(executor, handle(session), operation).await?;
     let Some((results, address)) = operation.begin(reply) else {
         return Ok(());
     };
@@ -229,11 +245,14 @@ impl<T: Serialize + Send + Sync> Collection<T> {
             collection: self.handle(),
             statements: pushed.map(|()| statements),
             options: CollectionBulkWriteOptions::default(),
+            session: None,
         }
     }
 }
 
-impl CollectionBulkWrite<'_> {
+impl<'a> CollectionBulkWrite<'a> {
+    session_setter! {}
+
     option_setters! { CollectionBulkWriteOptions {
         ordered: bool,
         bypass_document_validation: bool,
@@ -244,19 +263,21 @@ impl CollectionBulkWrite<'_> {
 }
 
 action! { impl['a] CollectionBulkWrite<'a> => Result<CollectionBulkWriteResult>, |self| {
-    let Self { collection, statements, options } = self;
+    let Self { collection, statements, options, session } = self;
+    let scope = within(&session, collection.scope());
     let id = exec::next_operation_id();
-    let operation = operation::BulkWrite::new(collection.scope(), statements?, options, id)?;
-    run(collection.executor(), operation).await
+    let operation = operation::BulkWrite::new(scope, statements?, options, id)?;
+    run(collection.executor(), &session, operation).await
 } }
 
 /// Executes the batches one after the other.
 pub(super) async fn run(
     executor: &Executor,
+    session: &Option<&mut ClientSession>,
     mut operation: operation::BulkWrite<'_>,
 ) -> Result<CollectionBulkWriteResult> {
     loop {
-        let outcome = exec::execute(executor, &mut operation).await;
+        let outcome = exec::execute_in(executor, handle(session), &mut operation).await;
         if let Progress::Done(result) = operation.take(outcome) {
             return result;
         }

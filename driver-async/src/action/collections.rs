@@ -4,10 +4,13 @@ use std::{marker::PhantomData, time::Duration};
 
 use bson::{Bson, Document};
 
-use super::{ListNames, ListSpecifications, action, option_setters, raw_batches};
+use super::{
+    ListNames, ListSpecifications, action, option_setters, raw_batches,
+    sessions::{ActionSession, ExplicitSession, ImplicitSession, handle, session_setter, within},
+};
 use crate::{
     collection::{Collection, CollectionHandle},
-    cursor::Cursor,
+    cursor::{Cursor, SessionCursor},
     database::Database,
     error::Result,
     exec, operation,
@@ -17,6 +20,7 @@ use crate::{
         ValidationAction, ValidationLevel, WriteConcern,
     },
     results::CollectionSpecification,
+    session::ClientSession,
 };
 
 /// Creates a collection or view; see [`Database::create_collection`].
@@ -26,6 +30,7 @@ pub struct CreateCollection<'a> {
     database: &'a Database,
     name: String,
     options: CreateCollectionOptions,
+    session: Option<&'a mut ClientSession>,
 }
 
 /// Drops a collection; see [`Collection::drop`].
@@ -34,16 +39,18 @@ pub struct CreateCollection<'a> {
 pub struct DropCollection<'a> {
     collection: &'a CollectionHandle,
     options: DropCollectionOptions,
+    session: Option<&'a mut ClientSession>,
 }
 
 /// Lists collections; see [`Database::list_collections`] and
 /// [`Database::list_collection_names`].
 #[derive(Debug)]
 #[must_use = "an action does nothing until it is awaited"]
-pub struct ListCollections<'a, M = ListSpecifications> {
+pub struct ListCollections<'a, M = ListSpecifications, S = ImplicitSession> {
     database: &'a Database,
     options: ListCollectionsOptions,
     mode: PhantomData<M>,
+    session: S,
 }
 
 impl Database {
@@ -72,6 +79,7 @@ impl Database {
             database: self,
             name: name.into(),
             options,
+            session: None,
         }
     }
 
@@ -86,6 +94,7 @@ impl Database {
             database: self,
             options,
             mode: PhantomData,
+            session: ImplicitSession,
         }
     }
 
@@ -99,6 +108,7 @@ impl Database {
             database: self,
             options,
             mode: PhantomData,
+            session: ImplicitSession,
         }
     }
 }
@@ -114,11 +124,14 @@ impl<T: Send + Sync> Collection<T> {
         DropCollection {
             collection: self.handle(),
             options: DropCollectionOptions::default(),
+            session: None,
         }
     }
 }
 
-impl CreateCollection<'_> {
+impl<'a> CreateCollection<'a> {
+    session_setter! {}
+
     option_setters! { CreateCollectionOptions {
         capped: bool,
         size: u64,
@@ -138,60 +151,89 @@ impl CreateCollection<'_> {
     } into { view_on: String, comment: Bson, } each { pipeline: Document, } }
 }
 
-impl DropCollection<'_> {
+impl<'a> DropCollection<'a> {
+    session_setter! {}
+
     option_setters! { DropCollectionOptions {
         write_concern: WriteConcern,
         encrypted_fields: Document,
     } into { comment: Bson, } }
 }
 
-impl<M> ListCollections<'_, M> {
+impl<'a, M, S> ListCollections<'a, M, S> {
     option_setters! { ListCollectionsOptions {
         batch_size: u32,
         filter: Document,
         authorized_collections: bool,
         raw_data: bool,
     } into { comment: Bson, } }
+}
 
-    async fn list(
-        database: &Database,
-        mut operation: operation::ListCollections<'_>,
-    ) -> Result<Cursor<CollectionSpecification>> {
-        let (state, origin) =
-            exec::execute_cursor(database.client().executor(), None, &mut operation).await?;
-        Ok(Cursor::new(
-            database.client().executor().clone(),
-            state,
-            origin,
-        ))
+impl<'a, M> ListCollections<'a, M, ImplicitSession> {
+    /// Has the operation take part in a session.
+    pub fn session<'s>(
+        self,
+        value: impl Into<&'s mut ClientSession>,
+    ) -> ListCollections<'a, M, ExplicitSession<'s>> {
+        ListCollections {
+            database: self.database,
+            options: self.options,
+            mode: PhantomData,
+            session: ExplicitSession(value.into()),
+        }
     }
 }
 
+/// Opens the cursor of a listing.
+async fn list(
+    database: &Database,
+    session: &Option<&mut ClientSession>,
+    mut operation: operation::ListCollections<'_>,
+) -> Result<Cursor<CollectionSpecification>> {
+    let executor = database.client().executor();
+    let (state, origin) = exec::execute_cursor(executor, handle(session), &mut operation).await?;
+    Ok(Cursor::new(executor.clone(), state, origin))
+}
+
 raw_batches! { impl['a] ListCollections<'a, ListSpecifications> }
+raw_batches! { impl['a] ListCollections<'a, ListSpecifications, ExplicitSession<'a>> }
 
 action! { impl['a] CreateCollection<'a> => Result<()>, |self| {
-    let Self { database, name, options } = self;
-    let mut operation = operation::CreateCollection::new(database.scope(), name, options)?;
-    exec::execute(database.client().executor(), &mut operation).await
+    let Self { database, name, options, session } = self;
+    let scope = within(&session, database.scope());
+    let mut operation = operation::CreateCollection::new(scope, name, options)?;
+    exec::execute_in(database.client().executor(), handle(&session), &mut operation).await
 } }
 
 action! { impl['a] DropCollection<'a> => Result<()>, |self| {
-    let Self { collection, options } = self;
-    let mut operation = operation::DropCollection::new(collection.scope(), options)?;
-    exec::execute(collection.executor(), &mut operation).await
+    let Self { collection, options, session } = self;
+    let scope = within(&session, collection.scope());
+    let mut operation = operation::DropCollection::new(scope, options)?;
+    exec::execute_in(collection.executor(), handle(&session), &mut operation).await
 } }
 
 action! { impl['a] ListCollections<'a, ListSpecifications>
     => Result<Cursor<CollectionSpecification>>, |self| {
     let Self { database, options, .. } = self;
     let operation = operation::ListCollections::specifications(database.scope(), options);
-    Self::list(database, operation).await
+    list(database, &None, operation).await
 } }
 
-action! { impl['a] ListCollections<'a, ListNames> => Result<Vec<String>>, |self| {
-    let Self { database, options, .. } = self;
+action! { impl['a] ListCollections<'a, ListSpecifications, ExplicitSession<'a>>
+    => Result<SessionCursor<CollectionSpecification>>, |self| {
+    let Self { database, options, session: ExplicitSession(session), .. } = self;
+    let operation = operation::ListCollections::specifications(database.scope(), options);
+    let session = Some(session);
+    let cursor = list(database, &session, operation).await?;
+    Ok(SessionCursor::new(cursor, &session))
+} }
+
+action! { impl['a, S: ActionSession<'a> + Send + 'a] ListCollections<'a, ListNames, S>
+    => Result<Vec<String>>, |self| {
+    let Self { database, options, session, .. } = self;
     let operation = operation::ListCollections::names(database.scope(), options);
-    let mut collections = Self::list(database, operation).await?;
+    let session = session.into_opt_session();
+    let mut collections = list(database, &session, operation).await?;
     let mut names = Vec::new();
     while collections.advance().await? {
         names.push(operation::listed_name(collections.current())?);

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use bson::{Bson, Document};
 
-use super::{action, explainable, option_setters};
+use super::{
+    action, explainable, option_setters,
+    sessions::{handle, session_setter, within},
+};
 use crate::{
     collection::{Collection, CollectionHandle},
     error::Result,
@@ -13,6 +16,7 @@ use crate::{
         Collation, CountOptions, EstimatedDocumentCountOptions, Hint, ReadConcern,
         SelectionCriteria,
     },
+    session::ClientSession,
 };
 
 /// Counts documents; see [`Collection::count_documents`].
@@ -22,6 +26,7 @@ pub struct CountDocuments<'a> {
     collection: &'a CollectionHandle,
     filter: Document,
     options: CountOptions,
+    session: Option<&'a mut ClientSession>,
 }
 
 /// Counts documents by the `count` command; see [`Collection::count`].
@@ -31,6 +36,7 @@ pub struct Count<'a> {
     collection: &'a CollectionHandle,
     filter: Document,
     options: CountOptions,
+    session: Option<&'a mut ClientSession>,
 }
 
 /// Estimates the number of documents; see [`Collection::estimated_document_count`].
@@ -39,6 +45,7 @@ pub struct Count<'a> {
 pub struct EstimatedDocumentCount<'a> {
     collection: &'a CollectionHandle,
     options: EstimatedDocumentCountOptions,
+    session: Option<&'a mut ClientSession>,
 }
 
 impl<T: Send + Sync> Collection<T> {
@@ -57,6 +64,7 @@ impl<T: Send + Sync> Collection<T> {
             collection: self.handle(),
             filter,
             options: CountOptions::default(),
+            session: None,
         }
     }
 
@@ -73,6 +81,7 @@ impl<T: Send + Sync> Collection<T> {
             collection: self.handle(),
             filter,
             options: CountOptions::default(),
+            session: None,
         }
     }
 
@@ -89,11 +98,14 @@ impl<T: Send + Sync> Collection<T> {
         EstimatedDocumentCount {
             collection: self.handle(),
             options: EstimatedDocumentCountOptions::default(),
+            session: None,
         }
     }
 }
 
 impl<'a> CountDocuments<'a> {
+    session_setter! {}
+
     option_setters! { CountOptions {
         hint: Hint,
         limit: u64,
@@ -106,11 +118,14 @@ impl<'a> CountDocuments<'a> {
     } into { comment: Bson, } }
 
     fn operation(self) -> operation::CountDocuments<'a> {
-        operation::CountDocuments::new(self.collection.scope(), self.filter, self.options)
+        let scope = within(&self.session, self.collection.scope());
+        operation::CountDocuments::new(scope, self.filter, self.options)
     }
 }
 
 impl<'a> Count<'a> {
+    session_setter! {}
+
     option_setters! { CountOptions {
         hint: Hint,
         limit: u64,
@@ -123,11 +138,14 @@ impl<'a> Count<'a> {
     } into { comment: Bson, } }
 
     fn operation(self) -> operation::Count<'a> {
-        operation::Count::new(self.collection.scope(), self.filter, self.options)
+        let scope = within(&self.session, self.collection.scope());
+        operation::Count::new(scope, self.filter, self.options)
     }
 }
 
 impl<'a> EstimatedDocumentCount<'a> {
+    session_setter! {}
+
     option_setters! { EstimatedDocumentCountOptions {
         max_time: Duration,
         selection_criteria: SelectionCriteria,
@@ -136,7 +154,8 @@ impl<'a> EstimatedDocumentCount<'a> {
     } into { comment: Bson, } }
 
     fn operation(self) -> operation::EstimatedDocumentCount<'a> {
-        operation::EstimatedDocumentCount::new(self.collection.scope(), self.options)
+        let scope = within(&self.session, self.collection.scope());
+        operation::EstimatedDocumentCount::new(scope, self.options)
     }
 }
 
@@ -148,15 +167,18 @@ explainable! {
 
 action! { impl['a] CountDocuments<'a> => Result<u64>, |self| {
     let executor = self.collection.executor();
-    exec::execute(executor, &mut self.operation()).await
+    let session = handle(&self.session);
+    exec::execute_in(executor, session, &mut self.operation()).await
 } }
 
 action! { impl['a] Count<'a> => Result<u64>, |self| {
     let executor = self.collection.executor();
-    exec::execute(executor, &mut self.operation()).await
+    let session = handle(&self.session);
+    exec::execute_in(executor, session, &mut self.operation()).await
 } }
 
 action! { impl['a] EstimatedDocumentCount<'a> => Result<u64>, |self| {
     let executor = self.collection.executor();
-    exec::execute(executor, &mut self.operation()).await
+    let session = handle(&self.session);
+    exec::execute_in(executor, session, &mut self.operation()).await
 } }

@@ -4,7 +4,10 @@ use std::marker::PhantomData;
 
 use bson::{Bson, Document};
 
-use super::{ListNames, ListSpecifications, action, option_setters};
+use super::{
+    ListNames, ListSpecifications, action, option_setters,
+    sessions::{handle, session_setter, within},
+};
 use crate::{
     client::Client,
     database::Database,
@@ -12,6 +15,7 @@ use crate::{
     exec, operation,
     options::{DropDatabaseOptions, ListDatabasesOptions, WriteConcern},
     results::DatabaseSpecification,
+    session::ClientSession,
 };
 
 /// Lists databases; see [`Client::list_databases`] and [`Client::list_database_names`].
@@ -21,6 +25,7 @@ pub struct ListDatabases<'a, M = ListSpecifications> {
     client: &'a Client,
     options: ListDatabasesOptions,
     mode: PhantomData<M>,
+    session: Option<&'a mut ClientSession>,
 }
 
 /// Drops a database; see [`Database::drop`].
@@ -29,6 +34,7 @@ pub struct ListDatabases<'a, M = ListSpecifications> {
 pub struct DropDatabase<'a> {
     database: &'a Database,
     options: DropDatabaseOptions,
+    session: Option<&'a mut ClientSession>,
 }
 
 impl Client {
@@ -42,6 +48,7 @@ impl Client {
             client: self,
             options,
             mode: PhantomData,
+            session: None,
         }
     }
 
@@ -55,6 +62,7 @@ impl Client {
             client: self,
             options,
             mode: PhantomData,
+            session: None,
         }
     }
 }
@@ -68,18 +76,23 @@ impl Database {
         DropDatabase {
             database: self,
             options: DropDatabaseOptions::default(),
+            session: None,
         }
     }
 }
 
-impl<M> ListDatabases<'_, M> {
+impl<'a, M> ListDatabases<'a, M> {
+    session_setter! {}
+
     option_setters! { ListDatabasesOptions {
         authorized_databases: bool,
         filter: Document,
     } into { comment: Bson, } }
 }
 
-impl DropDatabase<'_> {
+impl<'a> DropDatabase<'a> {
+    session_setter! {}
+
     option_setters! { DropDatabaseOptions {
         write_concern: WriteConcern,
     } into { comment: Bson, } }
@@ -88,7 +101,7 @@ impl DropDatabase<'_> {
 action! { impl['a] ListDatabases<'a, ListSpecifications>
     => Result<Vec<DatabaseSpecification>>, |self| {
     let mut operation = operation::ListDatabases::specifications(self.options);
-    let mut databases = exec::execute(self.client.executor(), &mut operation).await?;
+    let mut databases = exec::execute_in(self.client.executor(), handle(&self.session), &mut operation).await?;
     let mut specifications = Vec::new();
     while databases.advance()? {
         if let Some(database) = databases.current() {
@@ -104,7 +117,7 @@ action! { impl['a] ListDatabases<'a, ListSpecifications>
 
 action! { impl['a] ListDatabases<'a, ListNames> => Result<Vec<String>>, |self| {
     let mut operation = operation::ListDatabases::names(self.options);
-    let mut databases = exec::execute(self.client.executor(), &mut operation).await?;
+    let mut databases = exec::execute_in(self.client.executor(), handle(&self.session), &mut operation).await?;
     let mut names = Vec::new();
     while databases.advance()? {
         if let Some(database) = databases.current() {
@@ -115,7 +128,8 @@ action! { impl['a] ListDatabases<'a, ListNames> => Result<Vec<String>>, |self| {
 } }
 
 action! { impl['a] DropDatabase<'a> => Result<()>, |self| {
-    let Self { database, options } = self;
-    let mut operation = operation::DropDatabase::new(database.scope(), options);
-    exec::execute(database.client().executor(), &mut operation).await
+    let Self { database, options, session } = self;
+    let scope = within(&session, database.scope());
+    let mut operation = operation::DropDatabase::new(scope, options);
+    exec::execute_in(database.client().executor(), handle(&session), &mut operation).await
 } }

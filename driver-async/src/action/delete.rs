@@ -2,13 +2,17 @@
 
 use bson::{Bson, Document};
 
-use super::{action, explainable, option_setters};
+use super::{
+    action, explainable, option_setters,
+    sessions::{handle, session_setter, within},
+};
 use crate::{
     collection::{Collection, CollectionHandle},
     error::Result,
     exec, operation,
     options::{Collation, DeleteOptions, Hint, WriteConcern},
     results::DeleteResult,
+    session::ClientSession,
 };
 
 /// Deletes documents; see [`Collection::delete_one`] and [`Collection::delete_many`].
@@ -19,6 +23,7 @@ pub struct Delete<'a> {
     query: Document,
     multi: bool,
     options: DeleteOptions,
+    session: Option<&'a mut ClientSession>,
 }
 
 impl<T: Send + Sync> Collection<T> {
@@ -46,11 +51,14 @@ impl<T: Send + Sync> Collection<T> {
             query,
             multi,
             options: DeleteOptions::default(),
+            session: None,
         }
     }
 }
 
 impl<'a> Delete<'a> {
+    session_setter! {}
+
     option_setters! { DeleteOptions {
         collation: Collation,
         write_concern: WriteConcern,
@@ -60,7 +68,7 @@ impl<'a> Delete<'a> {
     } into { comment: Bson, } }
 
     fn operation(self) -> operation::Delete<'a> {
-        let scope = self.collection.scope();
+        let scope = within(&self.session, self.collection.scope());
         if self.multi {
             operation::Delete::many(scope, self.query, self.options)
         } else {
@@ -73,5 +81,6 @@ explainable! { impl['a] Delete<'a>, |self| self.collection.executor(), Ok(self.o
 
 action! { impl['a] Delete<'a> => Result<DeleteResult>, |self| {
     let executor = self.collection.executor();
-    exec::execute(executor, &mut self.operation()).await
+    let session = handle(&self.session);
+    exec::execute_in(executor, session, &mut self.operation()).await
 } }

@@ -5,13 +5,17 @@ use std::time::Duration;
 use bson::{Bson, Document};
 use serde::de::DeserializeOwned;
 
-use super::{action, explainable, option_setters};
+use super::{
+    action, explainable, option_setters,
+    sessions::{handle, session_setter, within},
+};
 use crate::{
     collection::{Collection, CollectionHandle},
     error::Result,
     exec,
     operation::{self, ReadValues},
     options::{Collation, DistinctOptions, Hint, ReadConcern, SelectionCriteria},
+    session::ClientSession,
 };
 
 /// Finds the distinct values of a field; see [`Collection::distinct`].
@@ -23,6 +27,7 @@ pub struct Distinct<'a, T = Bson> {
     filter: Document,
     options: DistinctOptions,
     read: ReadValues<T>,
+    session: Option<&'a mut ClientSession>,
 }
 
 impl<T: Send + Sync> Collection<T> {
@@ -41,11 +46,14 @@ impl<T: Send + Sync> Collection<T> {
             filter,
             options: DistinctOptions::default(),
             read: operation::bson_values,
+            session: None,
         }
     }
 }
 
 impl<'a, T> Distinct<'a, T> {
+    session_setter! {}
+
     option_setters! { DistinctOptions {
         max_time: Duration,
         selection_criteria: SelectionCriteria,
@@ -73,11 +81,12 @@ impl<'a, T> Distinct<'a, T> {
             filter: self.filter,
             options: self.options,
             read: operation::typed_values,
+            session: self.session,
         }
     }
 
     fn operation(self) -> operation::Distinct<'a, T> {
-        let scope = self.collection.scope();
+        let scope = within(&self.session, self.collection.scope());
         operation::Distinct::new(scope, self.field_name, self.filter, self.options, self.read)
     }
 }
@@ -86,5 +95,6 @@ explainable! { impl['a, T: 'a] Distinct<'a, T>, |self| self.collection.executor(
 
 action! { impl['a, T: Send + 'a] Distinct<'a, T> => Result<Vec<T>>, |self| {
     let executor = self.collection.executor();
-    exec::execute(executor, &mut self.operation()).await
+    let session = handle(&self.session);
+    exec::execute_in(executor, session, &mut self.operation()).await
 } }

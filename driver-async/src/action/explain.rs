@@ -7,7 +7,7 @@ use bson::{Bson, Document};
 use super::{action, option_setters};
 use crate::{
     error::Result,
-    exec::{self, Executor},
+    exec::{self, Executor, Session},
     operation::{self, Explained},
     options::{ExplainOptions, ExplainVerbosity},
 };
@@ -38,6 +38,7 @@ use crate::{
 #[must_use = "an action does nothing until it is awaited"]
 pub struct Explain<'a> {
     executor: &'a Executor,
+    session: Option<Session>,
     explained: Result<Box<dyn Explained + 'a>>,
     verbosity: ExplainVerbosity,
     options: ExplainOptions,
@@ -46,11 +47,13 @@ pub struct Explain<'a> {
 impl<'a> Explain<'a> {
     pub(super) fn new(
         executor: &'a Executor,
+        session: Option<Session>,
         explained: Result<impl Explained + 'a>,
         verbosity: ExplainVerbosity,
     ) -> Self {
         Self {
             executor,
+            session,
             explained: explained.map(|operation| Box::new(operation) as Box<_>),
             verbosity,
             options: ExplainOptions::default(),
@@ -61,9 +64,9 @@ impl<'a> Explain<'a> {
 }
 
 action! { impl['a] Explain<'a> => Result<Document>, |self| {
-    let Self { executor, explained, verbosity, options } = self;
+    let Self { executor, session, explained, verbosity, options } = self;
     let mut operation = operation::Explain::new(explained?, verbosity, options);
-    exec::execute(executor, &mut operation).await
+    exec::execute_in(executor, session, &mut operation).await
 } }
 
 /// Gives an action the method `explain`, by way of its executor and its operation.
@@ -81,7 +84,8 @@ macro_rules! explainable {
                 verbosity: $crate::options::ExplainVerbosity,
             ) -> $crate::action::Explain<'a> {
                 let executor = $executor;
-                $crate::action::Explain::new(executor, $operation, verbosity)
+                let session = $crate::action::sessions::handle(&$this.session);
+                $crate::action::Explain::new(executor, session, $operation, verbosity)
             }
         }
     };

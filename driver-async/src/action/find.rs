@@ -5,24 +5,29 @@ use std::{marker::PhantomData, time::Duration};
 use bson::{Bson, Document};
 use serde::de::DeserializeOwned;
 
-use super::{action, explainable, option_setters, raw_batches};
+use super::{
+    action, explainable, option_setters, raw_batches,
+    sessions::{ActionSession, ExplicitSession, ImplicitSession, handle, session_setter, within},
+};
 use crate::{
     collection::{Collection, CollectionHandle},
-    cursor::Cursor,
+    cursor::{Cursor, SessionCursor},
     error::Result,
     exec, operation,
     options::{
         Collation, CursorType, FindOneOptions, FindOptions, Hint, ReadConcern, SelectionCriteria,
     },
+    session::ClientSession,
 };
 
 /// Finds documents; see [`Collection::find`].
 #[derive(Debug)]
 #[must_use = "an action does nothing until it is awaited"]
-pub struct Find<'a, T> {
+pub struct Find<'a, T, S = ImplicitSession> {
     collection: &'a CollectionHandle,
     filter: Document,
     options: FindOptions,
+    session: S,
     documents: PhantomData<fn() -> T>,
 }
 
@@ -34,6 +39,7 @@ pub struct FindOne<'a, T> {
     filter: Document,
     options: FindOneOptions,
     document: PhantomData<fn() -> T>,
+    session: Option<&'a mut ClientSession>,
 }
 
 impl<T: Send + Sync> Collection<T> {
@@ -61,6 +67,7 @@ impl<T: Send + Sync> Collection<T> {
             collection: self.handle(),
             filter,
             options: FindOptions::default(),
+            session: ImplicitSession,
             documents: PhantomData,
         }
     }
@@ -77,11 +84,12 @@ impl<T: DeserializeOwned + Send + Sync> Collection<T> {
             filter,
             options: FindOneOptions::default(),
             document: PhantomData,
+            session: None,
         }
     }
 }
 
-impl<'a, T> Find<'a, T> {
+impl<'a, T, S> Find<'a, T, S> {
     option_setters! { FindOptions {
         allow_disk_use: bool,
         allow_partial_results: bool,
@@ -106,15 +114,50 @@ impl<'a, T> Find<'a, T> {
         prefetch: bool,
         raw_data: bool,
     } into { comment: Bson, } }
+}
 
-    fn operation(self) -> operation::Find<'a> {
-        operation::Find::new(self.collection.scope(), self.filter, self.options)
+impl<'a, T> Find<'a, T, ImplicitSession> {
+    /// Has the operation take part in a session.
+    pub fn session<'s>(
+        self,
+        value: impl Into<&'s mut ClientSession>,
+    ) -> Find<'a, T, ExplicitSession<'s>> {
+        Find {
+            collection: self.collection,
+            filter: self.filter,
+            options: self.options,
+            session: ExplicitSession(value.into()),
+            documents: PhantomData,
+        }
+    }
+}
+
+impl<'a, T, S: ActionSession<'a>> Find<'a, T, S> {
+    /// The operation, and the session that it takes part in.
+    fn prepare(self) -> (operation::Find<'a>, Option<&'a mut ClientSession>) {
+        let session = self.session.into_opt_session();
+        let scope = within(&session, self.collection.scope());
+        (
+            operation::Find::new(scope, self.filter, self.options),
+            session,
+        )
+    }
+
+    async fn open(self) -> Result<(Cursor<T>, Option<&'a mut ClientSession>)> {
+        let executor = self.collection.executor();
+        let (mut operation, session) = self.prepare();
+        let (state, origin) =
+            exec::execute_cursor(executor, handle(&session), &mut operation).await?;
+        Ok((Cursor::new(executor.clone(), state, origin), session))
     }
 }
 
 raw_batches! { impl['a, T] Find<'a, T> }
+raw_batches! { impl['a, T] Find<'a, T, ExplicitSession<'a>> }
 
 impl<'a, T> FindOne<'a, T> {
+    session_setter! {}
+
     option_setters! { FindOneOptions {
         allow_disk_use: bool,
         allow_partial_results: bool,
@@ -135,22 +178,31 @@ impl<'a, T> FindOne<'a, T> {
     } into { comment: Bson, } }
 
     fn operation(self) -> operation::FindOne<'a> {
-        operation::FindOne::new(self.collection.scope(), self.filter, self.options)
+        let scope = within(&self.session, self.collection.scope());
+        operation::FindOne::new(scope, self.filter, self.options)
     }
 }
 
-explainable! { impl['a, T] Find<'a, T>, |self| self.collection.executor(), Ok(self.operation()) }
+explainable! {
+    impl['a, T, S: ActionSession<'a>] Find<'a, T, S>,
+    |self| self.collection.executor(), Ok(self.prepare().0)
+}
 explainable! { impl['a, T] FindOne<'a, T>, |self| self.collection.executor(), Ok(self.operation()) }
 
 action! { impl['a, T: Send + Sync + 'a] Find<'a, T> => Result<Cursor<T>>, |self| {
-    let executor = self.collection.executor();
-    let (state, origin) = exec::execute_cursor(executor, None, &mut self.operation()).await?;
-    Ok(Cursor::new(executor.clone(), state, origin))
+    Ok(self.open().await?.0)
+} }
+
+action! { impl['a, T: Send + Sync + 'a] Find<'a, T, ExplicitSession<'a>>
+    => Result<SessionCursor<T>>, |self| {
+    let (cursor, session) = self.open().await?;
+    Ok(SessionCursor::new(cursor, &session))
 } }
 
 action! { impl['a, T: DeserializeOwned + Send + Sync + 'a] FindOne<'a, T> => Result<Option<T>>, |self| {
     let executor = self.collection.executor();
-    let mut batch = exec::execute(executor, &mut self.operation()).await?;
+    let session = handle(&self.session);
+    let mut batch = exec::execute_in(executor, session, &mut self.operation()).await?;
     if !batch.advance()? {
         return Ok(None);
     }

@@ -5,7 +5,10 @@ use std::{borrow::Borrow, marker::PhantomData, time::Duration};
 use bson::{Bson, Document, RawDocumentBuf};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{action, explainable, option_setters};
+use super::{
+    action, explainable, option_setters,
+    sessions::{handle, session_setter, within},
+};
 use crate::{
     collection::{Collection, CollectionHandle},
     error::{Error, Result},
@@ -15,6 +18,7 @@ use crate::{
         Collation, FindOneAndDeleteOptions, FindOneAndReplaceOptions, FindOneAndUpdateOptions,
         Hint, ReturnDocument, UpdateModifications, WriteConcern,
     },
+    session::ClientSession,
 };
 
 /// Updates a document and returns it; see [`Collection::find_one_and_update`].
@@ -26,6 +30,7 @@ pub struct FindOneAndUpdate<'a, T> {
     update: UpdateModifications,
     options: FindOneAndUpdateOptions,
     document: PhantomData<fn() -> T>,
+    session: Option<&'a mut ClientSession>,
 }
 
 /// Replaces a document and returns it; see [`Collection::find_one_and_replace`].
@@ -37,6 +42,7 @@ pub struct FindOneAndReplace<'a, T> {
     replacement: Result<RawDocumentBuf>,
     options: FindOneAndReplaceOptions,
     document: PhantomData<fn() -> T>,
+    session: Option<&'a mut ClientSession>,
 }
 
 /// Deletes a document and returns it; see [`Collection::find_one_and_delete`].
@@ -47,6 +53,7 @@ pub struct FindOneAndDelete<'a, T> {
     filter: Document,
     options: FindOneAndDeleteOptions,
     document: PhantomData<fn() -> T>,
+    session: Option<&'a mut ClientSession>,
 }
 
 impl<T: DeserializeOwned + Send + Sync> Collection<T> {
@@ -83,6 +90,7 @@ impl<T: DeserializeOwned + Send + Sync> Collection<T> {
             update: update.into(),
             options: FindOneAndUpdateOptions::default(),
             document: PhantomData,
+            session: None,
         }
     }
 
@@ -98,6 +106,7 @@ impl<T: DeserializeOwned + Send + Sync> Collection<T> {
             filter,
             options: FindOneAndDeleteOptions::default(),
             document: PhantomData,
+            session: None,
         }
     }
 }
@@ -123,11 +132,14 @@ impl<T: Serialize + DeserializeOwned + Send + Sync> Collection<T> {
             replacement: replacement.map_err(Error::from),
             options: FindOneAndReplaceOptions::default(),
             document: PhantomData,
+            session: None,
         }
     }
 }
 
 impl<'a, T> FindOneAndUpdate<'a, T> {
+    session_setter! {}
+
     option_setters! { FindOneAndUpdateOptions {
         bypass_document_validation: bool,
         max_time: Duration,
@@ -144,11 +156,14 @@ impl<'a, T> FindOneAndUpdate<'a, T> {
 
     fn operation(self) -> Result<FindAndModify<'a, T>> {
         let update = Modification::One(self.update);
-        FindAndModify::modifying(self.collection.scope(), self.filter, update, self.options)
+        let scope = within(&self.session, self.collection.scope());
+        FindAndModify::modifying(scope, self.filter, update, self.options)
     }
 }
 
 impl<'a, T> FindOneAndReplace<'a, T> {
+    session_setter! {}
+
     option_setters! { FindOneAndReplaceOptions {
         bypass_document_validation: bool,
         max_time: Duration,
@@ -165,12 +180,14 @@ impl<'a, T> FindOneAndReplace<'a, T> {
 
     fn operation(self) -> Result<FindAndModify<'a, T>> {
         let replacement = Modification::Replacement(self.replacement?);
-        let scope = self.collection.scope();
+        let scope = within(&self.session, self.collection.scope());
         FindAndModify::modifying(scope, self.filter, replacement, self.options.into())
     }
 }
 
 impl<'a, T> FindOneAndDelete<'a, T> {
+    session_setter! {}
+
     option_setters! { FindOneAndDeleteOptions {
         max_time: Duration,
         projection: Document,
@@ -183,7 +200,8 @@ impl<'a, T> FindOneAndDelete<'a, T> {
     } into { comment: Bson, } }
 
     fn operation(self) -> FindAndModify<'a, T> {
-        FindAndModify::deleting(self.collection.scope(), self.filter, self.options.into())
+        let scope = within(&self.session, self.collection.scope());
+        FindAndModify::deleting(scope, self.filter, self.options.into())
     }
 }
 
@@ -202,15 +220,18 @@ explainable! {
 
 action! { impl['a, T: DeserializeOwned + Send + Sync + 'a] FindOneAndUpdate<'a, T> => Result<Option<T>>, |self| {
     let executor = self.collection.executor();
-    exec::execute(executor, &mut self.operation()?).await
+    let session = handle(&self.session);
+    exec::execute_in(executor, session, &mut self.operation()?).await
 } }
 
 action! { impl['a, T: DeserializeOwned + Send + Sync + 'a] FindOneAndReplace<'a, T> => Result<Option<T>>, |self| {
     let executor = self.collection.executor();
-    exec::execute(executor, &mut self.operation()?).await
+    let session = handle(&self.session);
+    exec::execute_in(executor, session, &mut self.operation()?).await
 } }
 
 action! { impl['a, T: DeserializeOwned + Send + Sync + 'a] FindOneAndDelete<'a, T> => Result<Option<T>>, |self| {
     let executor = self.collection.executor();
-    exec::execute(executor, &mut self.operation()).await
+    let session = handle(&self.session);
+    exec::execute_in(executor, session, &mut self.operation()).await
 } }

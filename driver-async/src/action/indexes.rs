@@ -4,10 +4,13 @@ use std::{marker::PhantomData, time::Duration};
 
 use bson::{Bson, Document};
 
-use super::{ListNames, ListSpecifications, Multiple, Single, action, option_setters, raw_batches};
+use super::{
+    ListNames, ListSpecifications, Multiple, Single, action, option_setters, raw_batches,
+    sessions::{ActionSession, ExplicitSession, ImplicitSession, handle, session_setter, within},
+};
 use crate::{
     collection::{Collection, CollectionHandle},
-    cursor::Cursor,
+    cursor::{Cursor, SessionCursor},
     error::{Error, Result},
     exec,
     operation::{self, Dropped},
@@ -16,6 +19,7 @@ use crate::{
         WriteConcern,
     },
     results::{CreateIndexResult, CreateIndexesResult},
+    session::ClientSession,
 };
 
 /// Creates indexes; see [`Collection::create_index`] and [`Collection::create_indexes`].
@@ -26,6 +30,7 @@ pub struct CreateIndex<'a, M = Single> {
     indexes: Vec<IndexModel>,
     options: CreateIndexOptions,
     mode: PhantomData<M>,
+    session: Option<&'a mut ClientSession>,
 }
 
 /// Drops indexes; see [`Collection::drop_index`] and [`Collection::drop_indexes`].
@@ -35,15 +40,17 @@ pub struct DropIndex<'a> {
     collection: &'a CollectionHandle,
     dropped: Dropped,
     options: DropIndexOptions,
+    session: Option<&'a mut ClientSession>,
 }
 
 /// Lists indexes; see [`Collection::list_indexes`] and [`Collection::list_index_names`].
 #[derive(Debug)]
 #[must_use = "an action does nothing until it is awaited"]
-pub struct ListIndexes<'a, M = ListSpecifications> {
+pub struct ListIndexes<'a, M = ListSpecifications, S = ImplicitSession> {
     collection: &'a CollectionHandle,
     options: ListIndexesOptions,
     mode: PhantomData<M>,
+    session: S,
 }
 
 impl<T: Send + Sync> Collection<T> {
@@ -121,6 +128,7 @@ impl<T: Send + Sync> Collection<T> {
             collection: self.handle(),
             options: ListIndexesOptions::default(),
             mode: PhantomData,
+            session: ImplicitSession,
         }
     }
 
@@ -133,6 +141,7 @@ impl<T: Send + Sync> Collection<T> {
             collection: self.handle(),
             options: ListIndexesOptions::default(),
             mode: PhantomData,
+            session: ImplicitSession,
         }
     }
 }
@@ -143,9 +152,12 @@ impl<'a, M> CreateIndex<'a, M> {
             collection,
             indexes,
             options: CreateIndexOptions::default(),
+            session: None,
             mode: PhantomData,
         }
     }
+
+    session_setter! {}
 
     option_setters! { CreateIndexOptions {
         commit_quorum: CommitQuorum,
@@ -159,10 +171,12 @@ impl<'a, M> CreateIndex<'a, M> {
             collection,
             indexes,
             options,
+            session,
             ..
         } = self;
-        let mut operation = operation::CreateIndexes::new(collection.scope(), indexes, options)?;
-        exec::execute(collection.executor(), &mut operation).await
+        let scope = within(&session, collection.scope());
+        let mut operation = operation::CreateIndexes::new(scope, indexes, options)?;
+        exec::execute_in(collection.executor(), handle(&session), &mut operation).await
     }
 }
 
@@ -172,8 +186,11 @@ impl<'a> DropIndex<'a> {
             collection,
             dropped,
             options: DropIndexOptions::default(),
+            session: None,
         }
     }
+
+    session_setter! {}
 
     option_setters! { DropIndexOptions {
         max_time: Duration,
@@ -182,27 +199,43 @@ impl<'a> DropIndex<'a> {
     } into { comment: Bson, } }
 }
 
-impl<M> ListIndexes<'_, M> {
+impl<'a, M, S> ListIndexes<'a, M, S> {
     option_setters! { ListIndexesOptions {
         max_time: Duration,
         batch_size: u32,
         raw_data: bool,
     } into { comment: Bson, } }
+}
 
-    async fn list(self) -> Result<Cursor<IndexModel>> {
-        let Self {
-            collection,
-            options,
-            ..
-        } = self;
-        let mut operation = operation::ListIndexes::new(collection.scope(), options);
-        let (state, origin) =
-            exec::execute_cursor(collection.executor(), None, &mut operation).await?;
-        Ok(Cursor::new(collection.executor().clone(), state, origin))
+impl<'a, M> ListIndexes<'a, M, ImplicitSession> {
+    /// Has the operation take part in a session.
+    pub fn session<'s>(
+        self,
+        value: impl Into<&'s mut ClientSession>,
+    ) -> ListIndexes<'a, M, ExplicitSession<'s>> {
+        ListIndexes {
+            collection: self.collection,
+            options: self.options,
+            mode: PhantomData,
+            session: ExplicitSession(value.into()),
+        }
     }
 }
 
+/// Opens the cursor of a listing.
+async fn list(
+    collection: &CollectionHandle,
+    session: &Option<&mut ClientSession>,
+    options: ListIndexesOptions,
+) -> Result<Cursor<IndexModel>> {
+    let executor = collection.executor();
+    let mut operation = operation::ListIndexes::new(collection.scope(), options);
+    let (state, origin) = exec::execute_cursor(executor, handle(session), &mut operation).await?;
+    Ok(Cursor::new(executor.clone(), state, origin))
+}
+
 raw_batches! { impl['a] ListIndexes<'a, ListSpecifications> }
+raw_batches! { impl['a] ListIndexes<'a, ListSpecifications, ExplicitSession<'a>> }
 
 action! { impl['a] CreateIndex<'a, Single> => Result<CreateIndexResult>, |self| {
     let index_name = self.create().await?.pop();
@@ -215,17 +248,28 @@ action! { impl['a] CreateIndex<'a, Multiple> => Result<CreateIndexesResult>, |se
 } }
 
 action! { impl['a] DropIndex<'a> => Result<()>, |self| {
-    let Self { collection, dropped, options } = self;
-    let mut operation = operation::DropIndexes::new(collection.scope(), dropped, options)?;
-    exec::execute(collection.executor(), &mut operation).await
+    let Self { collection, dropped, options, session } = self;
+    let scope = within(&session, collection.scope());
+    let mut operation = operation::DropIndexes::new(scope, dropped, options)?;
+    exec::execute_in(collection.executor(), handle(&session), &mut operation).await
 } }
 
 action! { impl['a] ListIndexes<'a, ListSpecifications> => Result<Cursor<IndexModel>>, |self| {
-    self.list().await
+    list(self.collection, &None, self.options).await
 } }
 
-action! { impl['a] ListIndexes<'a, ListNames> => Result<Vec<String>>, |self| {
-    let mut indexes = self.list().await?;
+action! { impl['a] ListIndexes<'a, ListSpecifications, ExplicitSession<'a>>
+    => Result<SessionCursor<IndexModel>>, |self| {
+    let Self { collection, options, session: ExplicitSession(session), .. } = self;
+    let session = Some(session);
+    let cursor = list(collection, &session, options).await?;
+    Ok(SessionCursor::new(cursor, &session))
+} }
+
+action! { impl['a, S: ActionSession<'a> + Send + 'a] ListIndexes<'a, ListNames, S>
+    => Result<Vec<String>>, |self| {
+    let session = self.session.into_opt_session();
+    let mut indexes = list(self.collection, &session, self.options).await?;
     let mut names = Vec::new();
     while indexes.advance().await? {
         names.push(operation::listed_name(indexes.current())?);

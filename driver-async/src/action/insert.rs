@@ -5,7 +5,10 @@ use std::borrow::Borrow;
 use bson::Bson;
 use serde::Serialize;
 
-use super::{action, bulk_write, option_setters};
+use super::{
+    action, bulk_write, option_setters,
+    sessions::{handle, session_setter, within},
+};
 use crate::{
     collection::{Collection, CollectionHandle},
     error::Result,
@@ -14,6 +17,7 @@ use crate::{
     options::{InsertManyOptions, InsertOneOptions, WriteConcern},
     proto::bulk_split::Payload,
     results::{InsertManyResult, InsertOneResult},
+    session::ClientSession,
 };
 
 /// Inserts a document; see [`Collection::insert_one`].
@@ -23,6 +27,7 @@ pub struct InsertOne<'a> {
     collection: &'a CollectionHandle,
     document: Result<Payload>,
     options: InsertOneOptions,
+    session: Option<&'a mut ClientSession>,
 }
 
 /// Inserts many documents; see [`Collection::insert_many`].
@@ -32,6 +37,7 @@ pub struct InsertMany<'a> {
     collection: &'a CollectionHandle,
     documents: Result<Statements>,
     options: InsertManyOptions,
+    session: Option<&'a mut ClientSession>,
 }
 
 impl<T: Serialize + Send + Sync> Collection<T> {
@@ -50,6 +56,7 @@ impl<T: Serialize + Send + Sync> Collection<T> {
             collection: self.handle(),
             document: payload.push(doc.borrow()).map(|()| payload),
             options: InsertOneOptions::default(),
+            session: None,
         }
     }
 
@@ -71,11 +78,14 @@ impl<T: Serialize + Send + Sync> Collection<T> {
             collection: self.handle(),
             documents: pushed.map(|()| statements),
             options: InsertManyOptions::default(),
+            session: None,
         }
     }
 }
 
-impl InsertOne<'_> {
+impl<'a> InsertOne<'a> {
+    session_setter! {}
+
     option_setters! { InsertOneOptions {
         bypass_document_validation: bool,
         write_concern: WriteConcern,
@@ -83,7 +93,9 @@ impl InsertOne<'_> {
     } into { comment: Bson, } }
 }
 
-impl InsertMany<'_> {
+impl<'a> InsertMany<'a> {
+    session_setter! {}
+
     option_setters! { InsertManyOptions {
         bypass_document_validation: bool,
         ordered: bool,
@@ -93,14 +105,16 @@ impl InsertMany<'_> {
 }
 
 action! { impl['a] InsertOne<'a> => Result<InsertOneResult>, |self| {
-    let Self { collection, document, options } = self;
-    let mut operation = operation::InsertOne::new(collection.scope(), document?, options);
-    exec::execute(collection.executor(), &mut operation).await
+    let Self { collection, document, options, session } = self;
+    let scope = within(&session, collection.scope());
+    let mut operation = operation::InsertOne::new(scope, document?, options);
+    exec::execute_in(collection.executor(), handle(&session), &mut operation).await
 } }
 
 action! { impl['a] InsertMany<'a> => Result<InsertManyResult>, |self| {
-    let Self { collection, documents, options } = self;
+    let Self { collection, documents, options, session } = self;
+    let scope = within(&session, collection.scope());
     let id = exec::next_operation_id();
-    let operation = BulkWrite::insert_many(collection.scope(), documents?, options, id)?;
-    insert_many_result(bulk_write::run(collection.executor(), operation).await)
+    let operation = BulkWrite::insert_many(scope, documents?, options, id)?;
+    insert_many_result(bulk_write::run(collection.executor(), &session, operation).await)
 } }

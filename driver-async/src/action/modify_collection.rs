@@ -2,7 +2,10 @@
 
 use bson::{Bson, Document};
 
-use super::{action, option_setters};
+use super::{
+    action, option_setters,
+    sessions::{handle, session_setter, within},
+};
 use crate::{
     collection::{Collection, CollectionHandle},
     database::Database,
@@ -13,6 +16,7 @@ use crate::{
         RenameCollectionOptions, RenameTarget, TimeseriesModification, ValidationAction,
         ValidationLevel, WriteConcern,
     },
+    session::ClientSession,
 };
 
 /// Changes a collection or view; see [`Database::modify_collection`].
@@ -22,6 +26,7 @@ pub struct ModifyCollection<'a> {
     database: &'a Database,
     name: String,
     options: ModifyCollectionOptions,
+    session: Option<&'a mut ClientSession>,
 }
 
 /// Gives a collection another name; see [`Collection::rename`].
@@ -31,6 +36,7 @@ pub struct RenameCollection<'a> {
     collection: &'a CollectionHandle,
     to: RenameTarget,
     options: RenameCollectionOptions,
+    session: Option<&'a mut ClientSession>,
 }
 
 impl Database {
@@ -59,6 +65,7 @@ impl Database {
             database: self,
             name: name.into(),
             options: ModifyCollectionOptions::default(),
+            session: None,
         }
     }
 }
@@ -85,11 +92,14 @@ impl<T: Send + Sync> Collection<T> {
             collection: self.handle(),
             to: to.into(),
             options: RenameCollectionOptions::default(),
+            session: None,
         }
     }
 }
 
-impl ModifyCollection<'_> {
+impl<'a> ModifyCollection<'a> {
+    session_setter! {}
+
     option_setters! { ModifyCollectionOptions {
         index: IndexModification,
         validator: Document,
@@ -109,7 +119,9 @@ impl ModifyCollection<'_> {
     } each { pipeline: Document, } }
 }
 
-impl RenameCollection<'_> {
+impl<'a> RenameCollection<'a> {
+    session_setter! {}
+
     option_setters! { RenameCollectionOptions {
         drop_target: bool,
         write_concern: WriteConcern,
@@ -117,13 +129,15 @@ impl RenameCollection<'_> {
 }
 
 action! { impl['a] ModifyCollection<'a> => Result<Document>, |self| {
-    let Self { database, name, options } = self;
-    let mut operation = operation::ModifyCollection::new(database.scope(), name, options);
-    exec::execute(database.client().executor(), &mut operation).await
+    let Self { database, name, options, session } = self;
+    let scope = within(&session, database.scope());
+    let mut operation = operation::ModifyCollection::new(scope, name, options);
+    exec::execute_in(database.client().executor(), handle(&session), &mut operation).await
 } }
 
 action! { impl['a] RenameCollection<'a> => Result<()>, |self| {
-    let Self { collection, to, options } = self;
-    let mut operation = operation::RenameCollection::new(collection.scope(), to, options);
-    exec::execute(collection.executor(), &mut operation).await
+    let Self { collection, to, options, session } = self;
+    let scope = within(&session, collection.scope());
+    let mut operation = operation::RenameCollection::new(scope, to, options);
+    exec::execute_in(collection.executor(), handle(&session), &mut operation).await
 } }

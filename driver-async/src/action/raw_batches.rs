@@ -5,7 +5,11 @@ use std::marker::PhantomData;
 use futures_core::future::BoxFuture;
 
 use super::{Action, private::Sealed};
-use crate::{cursor::Cursor, error::Result, raw_batch_cursor::RawBatchCursor};
+use crate::{
+    cursor::{Cursor, SessionCursor},
+    error::Result,
+    raw_batch_cursor::{RawBatchCursor, SessionRawBatchCursor},
+};
 
 /// Does what another action does, and gives the batches as the server sent them; see
 /// [`Find::batch`](super::Find::batch).
@@ -25,13 +29,42 @@ impl<A> RawBatches<'_, A> {
     }
 }
 
-impl<'a, A, T> IntoFuture for RawBatches<'a, A>
+/// A cursor that can give whole batches in place of documents.
+pub trait Batched: Sealed {
+    /// The cursor of batches.
+    type RawBatches;
+
+    /// Gives whole batches from now on.
+    fn into_raw_batches(self) -> Self::RawBatches;
+}
+
+impl<T> Sealed for Cursor<T> {}
+
+impl<T> Batched for Cursor<T> {
+    type RawBatches = RawBatchCursor;
+
+    fn into_raw_batches(self) -> RawBatchCursor {
+        Self::into_raw_batches(self)
+    }
+}
+
+impl<T> Sealed for SessionCursor<T> {}
+
+impl<T> Batched for SessionCursor<T> {
+    type RawBatches = SessionRawBatchCursor;
+
+    fn into_raw_batches(self) -> SessionRawBatchCursor {
+        Self::into_raw_batches(self)
+    }
+}
+
+impl<'a, A, C> IntoFuture for RawBatches<'a, A>
 where
-    A: Action + IntoFuture<Output = Result<Cursor<T>>, IntoFuture: Send + 'a>,
-    T: 'a,
+    A: Action + IntoFuture<Output = Result<C>, IntoFuture: Send + 'a>,
+    C: Batched + 'a,
 {
-    type Output = Result<RawBatchCursor>;
-    type IntoFuture = BoxFuture<'a, Result<RawBatchCursor>>;
+    type Output = Result<C::RawBatches>;
+    type IntoFuture = BoxFuture<'a, Result<C::RawBatches>>;
 
     fn into_future(self) -> Self::IntoFuture {
         let opening = self.action.into_future();
@@ -41,10 +74,10 @@ where
 
 impl<A> Sealed for RawBatches<'_, A> {}
 
-impl<'a, A, T> Action for RawBatches<'a, A>
+impl<'a, A, C> Action for RawBatches<'a, A>
 where
-    A: Action + IntoFuture<Output = Result<Cursor<T>>, IntoFuture: Send + 'a>,
-    T: 'a,
+    A: Action + IntoFuture<Output = Result<C>, IntoFuture: Send + 'a>,
+    C: Batched + 'a,
 {
 }
 

@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use bson::{Bson, Document, RawDocumentBuf};
 
-use super::{action, option_setters, raw_batches};
+use super::{
+    action, option_setters, raw_batches,
+    sessions::{ActionSession, ExplicitSession, ImplicitSession, handle, session_setter},
+};
 use crate::{
-    cursor::Cursor,
+    cursor::{Cursor, SessionCursor},
     database::Database,
     error::{Error, Result},
     exec, operation,
     options::{CursorType, RunCommandOptions, RunCursorCommandOptions, SelectionCriteria},
+    session::ClientSession,
 };
 
 /// Runs a command; see [`Database::run_command`].
@@ -20,15 +24,17 @@ pub struct RunCommand<'a> {
     database: &'a Database,
     command: Result<RawDocumentBuf>,
     options: RunCommandOptions,
+    session: Option<&'a mut ClientSession>,
 }
 
 /// Runs a command that gives a cursor; see [`Database::run_cursor_command`].
 #[derive(Debug)]
 #[must_use = "an action does nothing until it is awaited"]
-pub struct RunCursorCommand<'a> {
+pub struct RunCursorCommand<'a, S = ImplicitSession> {
     database: &'a Database,
     command: Result<RawDocumentBuf>,
     options: RunCursorCommandOptions,
+    session: S,
 }
 
 impl Database {
@@ -58,6 +64,7 @@ impl Database {
             database: self,
             command: raw(&command),
             options: RunCommandOptions::default(),
+            session: None,
         }
     }
 
@@ -71,6 +78,7 @@ impl Database {
             database: self,
             command: Ok(command),
             options,
+            session: None,
         }
     }
 
@@ -99,6 +107,7 @@ impl Database {
             database: self,
             command: raw(&command),
             options: RunCursorCommandOptions::default(),
+            session: ImplicitSession,
         }
     }
 
@@ -111,6 +120,7 @@ impl Database {
             database: self,
             command: Ok(command),
             options: RunCursorCommandOptions::default(),
+            session: ImplicitSession,
         }
     }
 }
@@ -119,13 +129,15 @@ fn raw(command: &Document) -> Result<RawDocumentBuf> {
     RawDocumentBuf::try_from(command).map_err(Error::from)
 }
 
-impl RunCommand<'_> {
+impl<'a> RunCommand<'a> {
+    session_setter! {}
+
     option_setters! { RunCommandOptions {
         selection_criteria: SelectionCriteria,
     } }
 }
 
-impl RunCursorCommand<'_> {
+impl<'a, S> RunCursorCommand<'a, S> {
     option_setters! { RunCursorCommandOptions {
         selection_criteria: SelectionCriteria,
         cursor_type: CursorType,
@@ -134,18 +146,49 @@ impl RunCursorCommand<'_> {
     } into { comment: Bson, } }
 }
 
+impl<'a> RunCursorCommand<'a, ImplicitSession> {
+    /// Has the operation take part in a session.
+    pub fn session(
+        self,
+        value: impl Into<&'a mut ClientSession>,
+    ) -> RunCursorCommand<'a, ExplicitSession<'a>> {
+        RunCursorCommand {
+            database: self.database,
+            command: self.command,
+            options: self.options,
+            session: ExplicitSession(value.into()),
+        }
+    }
+}
+
+impl<'a, S: ActionSession<'a>> RunCursorCommand<'a, S> {
+    /// Runs the command, and gives the session along that it takes part in.
+    async fn open(self) -> Result<(Cursor<Document>, Option<&'a mut ClientSession>)> {
+        let session = self.session.into_opt_session();
+        let executor = self.database.client().executor();
+        let name = self.database.name();
+        let mut operation = operation::RunCursorCommand::new(name, self.command?, self.options)?;
+        let (state, origin) =
+            exec::execute_cursor(executor, handle(&session), &mut operation).await?;
+        Ok((Cursor::new(executor.clone(), state, origin), session))
+    }
+}
+
 raw_batches! { impl['a] RunCursorCommand<'a> }
+raw_batches! { impl['a] RunCursorCommand<'a, ExplicitSession<'a>> }
 
 action! { impl['a] RunCommand<'a> => Result<Document>, |self| {
-    let Self { database, command, options } = self;
+    let Self { database, command, options, session } = self;
     let mut operation = operation::RunCommand::new(database.name(), command?, options)?;
-    exec::execute(database.client().executor(), &mut operation).await
+    exec::execute_in(database.client().executor(), handle(&session), &mut operation).await
 } }
 
 action! { impl['a] RunCursorCommand<'a> => Result<Cursor<Document>>, |self| {
-    let Self { database, command, options } = self;
-    let executor = database.client().executor();
-    let mut operation = operation::RunCursorCommand::new(database.name(), command?, options)?;
-    let (state, origin) = exec::execute_cursor(executor, None, &mut operation).await?;
-    Ok(Cursor::new(executor.clone(), state, origin))
+    Ok(self.open().await?.0)
+} }
+
+action! { impl['a] RunCursorCommand<'a, ExplicitSession<'a>>
+    => Result<SessionCursor<Document>>, |self| {
+    let (cursor, session) = self.open().await?;
+    Ok(SessionCursor::new(cursor, &session))
 } }

@@ -6,6 +6,8 @@ use super::{action, option_setters};
 use crate::{
     client::Client,
     error::Result,
+    exec::Session,
+    operation::Scope,
     options::{ReadConcern, SelectionCriteria, SessionOptions, TransactionOptions, WriteConcern},
     proto::transaction::End,
     session::ClientSession,
@@ -22,13 +24,20 @@ pub struct ExplicitSession<'a>(pub(super) &'a mut ClientSession);
 /// Whether an action takes part in a [`ClientSession`].
 pub trait ActionSession<'a>: super::private::Sealed {
     /// The session that the action takes part in.
+    fn opt_session(&self) -> Option<&ClientSession>;
+
+    /// The session that the action takes part in, for what comes of it.
     fn into_opt_session(self) -> Option<&'a mut ClientSession>;
 }
 
 impl super::private::Sealed for ImplicitSession {}
 
-impl ActionSession<'_> for ImplicitSession {
-    fn into_opt_session(self) -> Option<&'static mut ClientSession> {
+impl<'a> ActionSession<'a> for ImplicitSession {
+    fn opt_session(&self) -> Option<&ClientSession> {
+        None
+    }
+
+    fn into_opt_session(self) -> Option<&'a mut ClientSession> {
         None
     }
 }
@@ -36,10 +45,58 @@ impl ActionSession<'_> for ImplicitSession {
 impl super::private::Sealed for ExplicitSession<'_> {}
 
 impl<'a> ActionSession<'a> for ExplicitSession<'a> {
+    fn opt_session(&self) -> Option<&ClientSession> {
+        Some(self.0)
+    }
+
     fn into_opt_session(self) -> Option<&'a mut ClientSession> {
         Some(self.0)
     }
 }
+
+impl super::private::Sealed for Option<&mut ClientSession> {}
+
+impl<'a> ActionSession<'a> for Option<&'a mut ClientSession> {
+    fn opt_session(&self) -> Option<&ClientSession> {
+        self.as_deref()
+    }
+
+    fn into_opt_session(self) -> Self {
+        self
+    }
+}
+
+/// What an action's operations go out with.
+pub(super) fn handle<'a>(session: &impl ActionSession<'a>) -> Option<Session> {
+    session.opt_session().map(ClientSession::handle)
+}
+
+/// What an action's operations inherit: inside a transaction, no concerns but the transaction's.
+pub(super) fn within<'a, 's>(session: &impl ActionSession<'s>, scope: Scope<'a>) -> Scope<'a> {
+    let in_transaction = session.opt_session().map(ClientSession::is_in_transaction);
+    match in_transaction {
+        Some(true) => Scope {
+            selection_criteria: None,
+            read_concern: None,
+            write_concern: None,
+            ..scope
+        },
+        _ => scope,
+    }
+}
+
+/// Gives an action the method `session`.
+macro_rules! session_setter {
+    () => {
+        /// Has the operation take part in a session.
+        pub fn session(mut self, value: impl Into<&'a mut $crate::session::ClientSession>) -> Self {
+            self.session = Some(value.into());
+            self
+        }
+    };
+}
+
+pub(super) use session_setter;
 
 /// Starts a session; see [`Client::start_session`].
 #[derive(Debug)]

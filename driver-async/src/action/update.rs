@@ -5,7 +5,10 @@ use std::borrow::Borrow;
 use bson::{Bson, Document, RawDocumentBuf};
 use serde::Serialize;
 
-use super::{action, explainable, option_setters};
+use super::{
+    action, explainable, option_setters,
+    sessions::{handle, session_setter, within},
+};
 use crate::{
     collection::{Collection, CollectionHandle},
     error::{Error, Result},
@@ -13,6 +16,7 @@ use crate::{
     operation::{self, Modification},
     options::{Collation, Hint, ReplaceOptions, UpdateModifications, UpdateOptions, WriteConcern},
     results::UpdateResult,
+    session::ClientSession,
 };
 
 /// Updates documents; see [`Collection::update_one`] and [`Collection::update_many`].
@@ -23,6 +27,7 @@ pub struct Update<'a> {
     query: Document,
     modification: Modification,
     options: UpdateOptions,
+    session: Option<&'a mut ClientSession>,
 }
 
 /// Replaces a document; see [`Collection::replace_one`].
@@ -33,6 +38,7 @@ pub struct ReplaceOne<'a> {
     query: Document,
     replacement: Result<RawDocumentBuf>,
     options: ReplaceOptions,
+    session: Option<&'a mut ClientSession>,
 }
 
 impl<T: Send + Sync> Collection<T> {
@@ -78,6 +84,7 @@ impl<T: Serialize + Send + Sync> Collection<T> {
             query,
             replacement: replacement.map_err(Error::from),
             options: ReplaceOptions::default(),
+            session: None,
         }
     }
 }
@@ -89,8 +96,11 @@ impl<'a> Update<'a> {
             query,
             modification,
             options: UpdateOptions::default(),
+            session: None,
         }
     }
+
+    session_setter! {}
 
     option_setters! { UpdateOptions {
         bypass_document_validation: bool,
@@ -104,12 +114,14 @@ impl<'a> Update<'a> {
     } into { comment: Bson, } each { array_filters: Document, } }
 
     fn operation(self) -> Result<operation::Update<'a>> {
-        let scope = self.collection.scope();
+        let scope = within(&self.session, self.collection.scope());
         operation::Update::new(scope, self.query, self.modification, self.options)
     }
 }
 
 impl<'a> ReplaceOne<'a> {
+    session_setter! {}
+
     option_setters! { ReplaceOptions {
         bypass_document_validation: bool,
         upsert: bool,
@@ -123,7 +135,7 @@ impl<'a> ReplaceOne<'a> {
 
     fn operation(self) -> Result<operation::Update<'a>> {
         let replacement = Modification::Replacement(self.replacement?);
-        let scope = self.collection.scope();
+        let scope = within(&self.session, self.collection.scope());
         operation::Update::new(scope, self.query, replacement, self.options.into())
     }
 }
@@ -133,10 +145,12 @@ explainable! { impl['a] ReplaceOne<'a>, |self| self.collection.executor(), self.
 
 action! { impl['a] Update<'a> => Result<UpdateResult>, |self| {
     let executor = self.collection.executor();
-    exec::execute(executor, &mut self.operation()?).await
+    let session = handle(&self.session);
+    exec::execute_in(executor, session, &mut self.operation()?).await
 } }
 
 action! { impl['a] ReplaceOne<'a> => Result<UpdateResult>, |self| {
     let executor = self.collection.executor();
-    exec::execute(executor, &mut self.operation()?).await
+    let session = handle(&self.session);
+    exec::execute_in(executor, session, &mut self.operation()?).await
 } }

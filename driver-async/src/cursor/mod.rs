@@ -1,6 +1,7 @@
 //! A cursor: the documents that a find, an aggregation or a listing gives.
 
 mod feed;
+mod session_cursor;
 mod source;
 
 use std::{
@@ -22,6 +23,8 @@ use crate::{
     raw_batch_cursor::RawBatchCursor,
 };
 pub(crate) use feed::Feed;
+pub(crate) use session_cursor::SessionOwner;
+pub use session_cursor::{SessionCursor, SessionCursorStream};
 
 /// The documents that a find, an aggregation or a listing gives.
 ///

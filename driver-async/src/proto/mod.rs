@@ -2,7 +2,7 @@
 
 pub(crate) mod auth;
 pub(crate) mod bulk_split;
-pub mod cluster_time;
+pub(crate) mod cluster_time;
 pub(crate) mod cursor;
 pub(crate) mod gridfs;
 pub mod hello;
@@ -12,5 +12,5 @@ pub mod selection;
 pub(crate) mod session;
 pub(crate) mod session_pool;
 pub mod topology;
-pub mod transaction;
+pub(crate) mod transaction;
 pub(crate) mod wire;

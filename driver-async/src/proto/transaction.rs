@@ -261,14 +261,11 @@ impl Transaction {
             || matches!(&*error.kind, ErrorKind::ServerSelection { .. })
             || (error.is_timeout() && error.server_response().is_none());
         match end {
-            Some(End::Commit) => {
-                if without_reply || leaves_commit_unknown(error) {
-                    error.add_label(UNKNOWN_TRANSACTION_COMMIT_RESULT);
-                }
+            Some(End::Commit) if without_reply || leaves_commit_unknown(error) => {
+                error.add_label(UNKNOWN_TRANSACTION_COMMIT_RESULT);
             }
-            Some(End::Abort) => {}
             None if without_reply => error.add_label(TRANSIENT_TRANSACTION_ERROR),
-            None => {}
+            _ => {}
         }
         if end == Some(End::Abort)
             || error.contains_label(TRANSIENT_TRANSACTION_ERROR)

@@ -1,6 +1,9 @@
 //! Sessions that the application starts.
 
-use std::{borrow::Borrow, sync::Arc};
+use std::{
+    borrow::Borrow,
+    sync::{Arc, Weak},
+};
 
 use bson::{Binary, Document, Timestamp, doc, spec::BinarySubtype};
 
@@ -103,6 +106,11 @@ impl ClientSession {
     /// What an operation that takes part in the session goes out with.
     pub(crate) fn handle(&self) -> Session {
         Session::Explicit(Arc::clone(&self.inner))
+    }
+
+    /// By what a cursor knows the session that it belongs to.
+    pub(crate) fn downgrade(&self) -> Weak<ExplicitSession> {
+        Arc::downgrade(&self.inner)
     }
 
     pub(crate) fn inner(&self) -> &ExplicitSession {
