@@ -26,15 +26,23 @@ pub mod pool {
     }
 }
 
-/// What only the suite of the sessions and transactions specifications looks at.
+/// What the blocking driver runs callbacks with, and what only the suite of the sessions and
+/// transactions specifications looks at.
 pub mod session {
     use crate::session::ClientSession;
+
+    pub use crate::session::TransactionRun;
 
     pub use crate::proto::transaction::TransactionState;
 
     /// Where the session's transaction stands.
     pub fn transaction_state(session: &ClientSession) -> TransactionState {
         session.inner().state().transaction.state()
+    }
+
+    /// Aborts the session's transaction if one is open. The session can be used on at once.
+    pub fn abort_in_background(session: &ClientSession) {
+        session.abort_in_background();
     }
 
     /// Whether the session's transaction is bound to one router.

@@ -57,5 +57,5 @@ pub use motorcade::{
     TopologyDescription, TopologyType, action, bson, bulk, error, event, options, results,
 };
 pub use run::Run;
-pub use session::ClientSession;
+pub use session::{ClientSession, StartTransaction};
 pub use session_cursor::{SessionCursor, SessionCursorIter};

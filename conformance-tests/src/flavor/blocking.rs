@@ -47,6 +47,17 @@ macro_rules! collect_blocking {
     };
 }
 
+/// Runs a transaction by a callback, in which `go!` may be used:
+/// `run_in_transaction!(session.start_transaction(), |session| body)`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! run_in_transaction_blocking {
+    ($start:expr, |$session:ident| $body:expr) => {
+        $start.and_run(|$session| $body)
+    };
+}
+
 pub use {
-    collect_blocking as collect, go_blocking as go, next_blocking as next, wait_blocking as wait,
+    collect_blocking as collect, go_blocking as go, next_blocking as next,
+    run_in_transaction_blocking as run_in_transaction, wait_blocking as wait,
 };

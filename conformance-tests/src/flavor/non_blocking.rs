@@ -63,7 +63,19 @@ macro_rules! collect_non_blocking {
     };
 }
 
+/// Runs a transaction by a callback, in which `go!` may be used:
+/// `run_in_transaction!(session.start_transaction(), |session| body)`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! run_in_transaction_non_blocking {
+    ($start:expr, |$session:ident| $body:expr) => {
+        $crate::flavor::non_blocking::block_on(
+            $start.and_run2(async |$session| ::tokio::task::block_in_place(|| $body)),
+        )
+    };
+}
+
 pub use {
     collect_non_blocking as collect, go_non_blocking as go, next_non_blocking as next,
-    wait_non_blocking as wait,
+    run_in_transaction_non_blocking as run_in_transaction, wait_non_blocking as wait,
 };

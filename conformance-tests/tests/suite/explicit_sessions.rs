@@ -2,12 +2,12 @@
 
 use conformance_tests::behaviour::Deployment;
 
-use super::servers::wait_until;
+use super::servers::{FailPoint, wait_until};
 use super::support::Observed;
 use crate::flavor::driver::bson::{Bson, Document, doc};
-use crate::flavor::driver::error::ErrorKind;
+use crate::flavor::driver::error::{Error, ErrorKind};
 use crate::flavor::driver::options::{CollectionOptions, WriteConcern};
-use crate::flavor::{go, wait};
+use crate::flavor::{go, run_in_transaction, wait};
 
 conformance_tests::behaviours! {
     R104 an_explicit_session_does_not_return_with_its_cursor: Either, Shared;
@@ -21,6 +21,9 @@ conformance_tests::behaviours! {
     R111 an_operation_in_a_transaction_brings_no_concern: ReplicaSet, Shared;
     W110 a_dropped_session_aborts_its_transaction: ReplicaSet, Shared;
     R101 raw_batches_work_in_a_transaction: ReplicaSet, Shared;
+    F112 a_callback_runs_in_a_transaction_that_is_committed: ReplicaSet, Shared;
+    F112 an_error_of_the_applications_own_passes_through_and_aborts: ReplicaSet, Shared;
+    F112 a_transient_error_runs_the_callback_again: ReplicaSet, Shared;
 }
 
 fn an_explicit_session_does_not_return_with_its_cursor(deployment: &Deployment) {
@@ -215,4 +218,52 @@ fn raw_batches_work_in_a_transaction(deployment: &Deployment) {
         Some(&Bson::Boolean(false))
     );
     go!(session.abort_transaction()).expect("aborts");
+}
+
+fn a_callback_runs_in_a_transaction_that_is_committed(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "").with_people(1);
+    let people = subject.people();
+    let mut session = go!(subject.client.start_session()).expect("starts a session");
+    let counted = run_in_transaction!(session.start_transaction(), |session| {
+        go!(people.insert_one(doc! { "_id": 1 }).session(&mut *session))?;
+        go!(people.count_documents(doc! {}).session(session))
+    });
+    assert_eq!(counted.expect("runs"), 2);
+    assert_eq!(go!(people.count_documents(doc! {})).expect("counts"), 2);
+    assert_eq!(subject.events.commands_named("commitTransaction").len(), 1);
+}
+
+fn an_error_of_the_applications_own_passes_through_and_aborts(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "").with_people(1);
+    let people = subject.people();
+    let mut session = go!(subject.client.start_session()).expect("starts a session");
+    let outcome = run_in_transaction!(session.start_transaction(), |session| {
+        go!(people.insert_one(doc! { "_id": 1 }).session(session))?;
+        Err::<(), _>(Error::custom("enough"))
+    });
+    let error = outcome.expect_err("the callback fails");
+    assert_eq!(error.get_custom::<&str>(), Some(&"enough"));
+    assert_eq!(subject.events.commands_named("abortTransaction").len(), 1);
+    assert_eq!(go!(people.count_documents(doc! {})).expect("counts"), 1);
+}
+
+fn a_transient_error_runs_the_callback_again(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "").with_people(1);
+    let people = subject.people();
+    let failing = doc! { "failCommands": ["insert"], "closeConnection": true };
+    let _fail_point = FailPoint::times(deployment, 1, failing);
+    let mut session = go!(subject.client.start_session()).expect("starts a session");
+    let mut runs = 0;
+    let outcome = run_in_transaction!(session.start_transaction(), |session| {
+        runs += 1;
+        go!(people.insert_one(doc! { "_id": 1 }).session(session))
+    });
+    outcome.expect("the second run succeeds");
+    assert_eq!(runs, 2);
+    let numbers: Vec<_> = subject.events.commands_named("insert");
+    let numbers: Vec<_> = numbers
+        .iter()
+        .filter_map(|insert| insert.command.get_i64("txnNumber").ok())
+        .collect();
+    assert_eq!(numbers[numbers.len() - 1], numbers[numbers.len() - 2] + 1);
 }

@@ -198,6 +198,10 @@ impl StartSession<'_> {
 }
 
 impl<S> StartTransaction<S> {
+    pub(crate) fn into_parts(self) -> (S, TransactionOptions) {
+        (self.session, self.options)
+    }
+
     option_setters! { TransactionOptions {
         read_concern: ReadConcern,
         write_concern: WriteConcern,

@@ -71,7 +71,7 @@ impl<'a, O: Operation> Call<'a, O> {
     ) -> Self {
         let settings = executor.settings();
         let explicit = session.as_ref().and_then(Session::explicit);
-        let ends = matches!(operation.in_session(), InSession::Ends(_));
+        let ends = matches!(operation.in_session(), InSession::Ends(..));
         let retryability = match operation.retryability() {
             retryability if ends => retryability,
             _ if explicit.is_some_and(|session| session.is_in_transaction()) => Retryability::None,
@@ -164,7 +164,7 @@ impl<'a, O: Operation> Call<'a, O> {
         if self.retryability == Retryability::Write && !retries_writes {
             self.retryability = Retryability::None;
         }
-        let ends = matches!(self.operation.in_session(), InSession::Ends(_));
+        let ends = matches!(self.operation.in_session(), InSession::Ends(..));
         if self.retryability == Retryability::Write && !ends && self.transaction_number.is_none() {
             let session = self.session.as_mut();
             self.transaction_number = session.map(Session::next_transaction_number);
@@ -267,7 +267,8 @@ impl<'a, O: Operation> Call<'a, O> {
             message.sequences(&operation.sequences())
         })?;
         // Only now: a command that cannot be written leaves the transaction as it was.
-        if let Some(session) = explicit.filter(|_| stamp.is_in_transaction()) {
+        let ends = matches!(self.operation.in_session(), InSession::Ends(..));
+        if let Some(session) = explicit.filter(|_| stamp.is_in_transaction() && !ends) {
             self.started_transaction = session.state().transaction.send();
         }
         Ok(prepared)

@@ -18,7 +18,7 @@ use crate::{
         session::{InSession, SessionState, Stamp},
         session_pool::ServerSession,
         topology::ServerType,
-        transaction::{OwnConcerns, TransactionState},
+        transaction::OwnConcerns,
     },
 };
 
@@ -144,7 +144,7 @@ impl ExplicitSession {
             ));
         }
         let rule = operation.in_session();
-        if matches!(rule, InSession::CleanUp | InSession::Ends(_)) {
+        if matches!(rule, InSession::CleanUp | InSession::Ends(..)) {
             return Ok(());
         }
         let mut state = self.state();
@@ -165,7 +165,7 @@ impl ExplicitSession {
     /// The router that a command of the session must go to.
     pub(super) fn pinned_to(&self, rule: InSession) -> Option<ServerAddress> {
         let state = self.state();
-        let is_bound = matches!(rule, InSession::Ends(_)) || state.transaction.is_active();
+        let is_bound = matches!(rule, InSession::Ends(..)) || state.transaction.is_active();
         state.transaction.pinned().filter(|_| is_bound).cloned()
     }
 
@@ -202,17 +202,15 @@ impl ExplicitSession {
     pub(super) fn failed(&self, rule: InSession, error: &mut Error) {
         let mut state = self.state();
         let end = match rule {
-            InSession::Ends(end) => Some(end),
+            InSession::Ends(end, number) if number == state.server.transaction_number() => {
+                Some(end)
+            }
+            InSession::Ends(..) => return,
             InSession::CleanUp => return,
             _ if state.transaction.is_active() => None,
             _ => return,
         };
         state.transaction.failed(end, error);
-    }
-
-    /// Whether the server may hold an open transaction of the session.
-    pub(crate) fn has_open_transaction(&self) -> bool {
-        self.state().transaction.state() == TransactionState::InProgress
     }
 }
 

@@ -61,7 +61,7 @@ impl Operation for EndTransaction {
     }
 
     fn in_session(&self) -> InSession {
-        InSession::Ends(self.command.end)
+        InSession::Ends(self.command.end, self.command.number)
     }
 
     fn failed(&mut self, error: &Error) {
@@ -102,6 +102,7 @@ mod tests {
     fn commit() -> EndTransaction {
         let command = EndCommand {
             end: End::Commit,
+            number: 1,
             write_concern: None,
             max_time: Some(Duration::from_millis(60)),
             repeated: false,

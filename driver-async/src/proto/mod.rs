@@ -3,6 +3,7 @@
 pub(crate) mod auth;
 pub(crate) mod bulk_split;
 pub(crate) mod cluster_time;
+pub(crate) mod convenient_transaction;
 pub(crate) mod cursor;
 pub(crate) mod gridfs;
 pub mod hello;

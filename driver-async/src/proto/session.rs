@@ -29,8 +29,8 @@ pub(crate) enum InSession {
     Continuation,
     /// It cleans up after an earlier command, and is not of the application's doing.
     CleanUp,
-    /// It ends the session's transaction.
-    Ends(End),
+    /// It ends the session's transaction of that number.
+    Ends(End, i64),
 }
 
 /// What a session adds to one command, beside its id.
@@ -146,9 +146,10 @@ impl SessionState {
     /// # Errors
     /// As [`Transaction::begin_commit`] and [`Transaction::begin_abort`].
     pub(crate) fn end_transaction(&mut self, end: End) -> Result<Option<EndCommand>> {
+        let number = self.server.transaction_number();
         match end {
-            End::Commit => self.transaction.begin_commit(),
-            End::Abort => self.transaction.begin_abort(),
+            End::Commit => self.transaction.begin_commit(number),
+            End::Abort => self.transaction.begin_abort(number),
         }
     }
 
@@ -164,6 +165,12 @@ impl SessionState {
         wire_version: i32,
         has_cluster_time: bool,
     ) -> Result<Stamp> {
+        if let InSession::Ends(_, number) = command {
+            return Ok(Stamp {
+                transaction_number: Some(number),
+                ..Stamp::default()
+            });
+        }
         if self.is_in_transaction(command) {
             let starts_transaction = self.transaction.is_starting();
             let read_concern = starts_transaction.then(|| SessionReadConcern {
@@ -216,7 +223,7 @@ impl SessionState {
 
     fn is_in_transaction(&self, command: InSession) -> bool {
         match command {
-            InSession::Ends(_) => true,
+            InSession::Ends(..) => true,
             // It must not be what starts a transaction.
             InSession::CleanUp => self.transaction.is_active() && !self.transaction.is_starting(),
             InSession::Plain | InSession::Consistent | InSession::Continuation => {

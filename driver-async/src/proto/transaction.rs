@@ -50,6 +50,8 @@ pub(crate) enum End {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct EndCommand {
     pub end: End,
+    /// The number of the transaction.
+    pub number: i64,
     pub write_concern: Option<WriteConcern>,
     /// The limit of time that the caller set for a commit.
     pub max_time: Option<Duration>,
@@ -206,7 +208,7 @@ impl Transaction {
     ///
     /// # Errors
     /// A transaction error when there is none, or it was aborted.
-    pub(crate) fn begin_commit(&mut self) -> Result<Option<EndCommand>> {
+    pub(crate) fn begin_commit(&mut self, number: i64) -> Result<Option<EndCommand>> {
         match self.state {
             TransactionState::None => return Err(error("No transaction started")),
             TransactionState::Aborted => {
@@ -225,6 +227,7 @@ impl Transaction {
         self.commits += 1;
         Ok(Some(EndCommand {
             end: End::Commit,
+            number,
             write_concern: self.options.write_concern.clone(),
             max_time: self.options.max_commit_time,
             repeated: self.commits > 1,
@@ -235,7 +238,7 @@ impl Transaction {
     ///
     /// # Errors
     /// A transaction error when there is none, or it has ended.
-    pub(crate) fn begin_abort(&mut self) -> Result<Option<EndCommand>> {
+    pub(crate) fn begin_abort(&mut self, number: i64) -> Result<Option<EndCommand>> {
         match self.state {
             TransactionState::None => return Err(error("No transaction started")),
             TransactionState::Committed => {
@@ -249,6 +252,7 @@ impl Transaction {
         self.state = TransactionState::Aborted;
         Ok(self.sent.then(|| EndCommand {
             end: End::Abort,
+            number,
             write_concern: self.options.write_concern.clone(),
             max_time: None,
             repeated: false,
@@ -328,21 +332,21 @@ mod tests {
     #[test]
     fn an_empty_transaction_is_ended_without_a_word_to_the_server() {
         let mut transaction = started();
-        assert_eq!(transaction.begin_commit().unwrap(), None);
-        assert_eq!(transaction.begin_commit().unwrap(), None);
-        assert!(transaction.begin_abort().is_err());
+        assert_eq!(transaction.begin_commit(1).unwrap(), None);
+        assert_eq!(transaction.begin_commit(1).unwrap(), None);
+        assert!(transaction.begin_abort(1).is_err());
         let mut transaction = started();
-        assert_eq!(transaction.begin_abort().unwrap(), None);
-        assert!(transaction.begin_abort().is_err());
-        assert!(transaction.begin_commit().is_err());
+        assert_eq!(transaction.begin_abort(1).unwrap(), None);
+        assert!(transaction.begin_abort(1).is_err());
+        assert!(transaction.begin_commit(1).is_err());
     }
 
     #[test]
     fn a_commit_can_be_repeated_and_then_waits_for_the_majority() {
         let mut transaction = started();
         transaction.send();
-        assert!(!transaction.begin_commit().unwrap().unwrap().repeated);
-        assert!(transaction.begin_commit().unwrap().unwrap().repeated);
+        assert!(!transaction.begin_commit(1).unwrap().unwrap().repeated);
+        assert!(transaction.begin_commit(1).unwrap().unwrap().repeated);
         let concern = repeated_commit_concern(Some(&WriteConcern::nodes(1)));
         assert_eq!(
             concern,
@@ -359,10 +363,10 @@ mod tests {
         transaction.send();
         transaction.begin_operation();
         assert!(transaction.is_active());
-        transaction.begin_abort().unwrap();
+        transaction.begin_abort(1).unwrap();
         transaction.begin_operation();
         assert_eq!(transaction.state(), TransactionState::None);
-        assert!(transaction.begin_commit().is_err());
+        assert!(transaction.begin_commit(1).is_err());
     }
 
     fn command(code: i32) -> Error {

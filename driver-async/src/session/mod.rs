@@ -1,5 +1,7 @@
 //! Sessions that the application starts.
 
+mod transaction;
+
 use std::{
     borrow::Borrow,
     sync::{Arc, Weak},
@@ -15,6 +17,7 @@ use crate::{
     options::{SessionOptions, TransactionOptions},
     proto::{cluster_time::ClusterTime, transaction::End},
 };
+pub use transaction::TransactionRun;
 
 /// A series of operations that belong together: each sees the effects of those before it, and
 /// several can be one transaction.
@@ -136,46 +139,61 @@ impl ClientSession {
 
     /// Commits or aborts the transaction.
     pub(crate) async fn end_transaction(&mut self, end: End) -> Result<()> {
-        end_transaction(&self.inner, end).await
+        let Some(mut operation) = begin_end(&self.inner, end)? else {
+            return Ok(());
+        };
+        match end {
+            End::Commit => {
+                let executor = self.inner.executor();
+                exec::execute_in(executor, Some(self.handle()), &mut operation).await
+            }
+            End::Abort => {
+                tell_abort(&self.inner, operation).await;
+                self.inner.state().transaction.unpin();
+                Ok(())
+            }
+        }
+    }
+
+    /// Aborts the transaction if one is open. The session can be used on at once.
+    pub(crate) fn abort_in_background(&self) {
+        if !self.is_in_transaction() {
+            return;
+        }
+        if let Ok(Some(operation)) = begin_end(&self.inner, End::Abort) {
+            let session = Arc::clone(&self.inner);
+            let executor = session.executor().clone();
+            let in_progress = executor.begin_background_operation();
+            executor.spawn(async move {
+                tell_abort(&session, operation).await;
+                // The session goes back before a shutdown that waits tells the servers of it.
+                drop(session);
+                drop(in_progress);
+            });
+        }
     }
 }
 
-async fn end_transaction(session: &Arc<ExplicitSession>, end: End) -> Result<()> {
-    let operation = {
-        let mut state = session.state();
-        let command = state.end_transaction(end)?;
-        let token = state.transaction.recovery_token().map(ToOwned::to_owned);
-        command.map(|command| EndTransaction::new(command, token))
-    };
-    let Some(mut operation) = operation else {
-        return Ok(());
-    };
+/// Moves the transaction on to its end; gives what tells the server, if there is anything to tell.
+fn begin_end(session: &ExplicitSession, end: End) -> Result<Option<EndTransaction>> {
+    let mut state = session.state();
+    let command = state.end_transaction(end)?;
+    let token = state.transaction.recovery_token().map(ToOwned::to_owned);
+    Ok(command.map(|command| EndTransaction::new(command, token)))
+}
+
+/// Tells the server to abort. That it cannot be told is no error: in the end it aborts the
+/// transaction by itself.
+async fn tell_abort(session: &Arc<ExplicitSession>, mut operation: EndTransaction) {
     let handle = Session::Explicit(Arc::clone(session));
-    let outcome = exec::execute_in(session.executor(), Some(handle), &mut operation).await;
-    match (end, outcome) {
-        (End::Abort, Err(error)) => {
-            // The caller can do nothing about it: the server aborts it by itself in the end.
-            tracing::debug!("a transaction could not be aborted: {error}");
-            session.state().transaction.unpin();
-            Ok(())
-        }
-        (_, outcome) => outcome,
+    let told = exec::execute_in(session.executor(), Some(handle), &mut operation).await;
+    if let Err(error) = told {
+        tracing::debug!("a transaction could not be aborted: {error}");
     }
 }
 
 impl Drop for ClientSession {
     fn drop(&mut self) {
-        if self.inner.has_open_transaction() {
-            let session = Arc::clone(&self.inner);
-            let executor = session.executor().clone();
-            let in_progress = executor.begin_background_operation();
-            executor.spawn(async move {
-                if let Err(error) = end_transaction(&session, End::Abort).await {
-                    tracing::debug!("a transaction could not be aborted: {error}");
-                }
-                drop(session);
-                drop(in_progress);
-            });
-        }
+        self.abort_in_background();
     }
 }

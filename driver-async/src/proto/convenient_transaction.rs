@@ -1,0 +1,173 @@
+//! What becomes of a transaction that is run by a callback, each time something fails.
+//!
+//! Follows the specification "Convenient API for Transactions".
+
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
+
+/// How long failures are answered with further attempts.
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(120);
+/// The most to wait before the second attempt, the jitter aside.
+const FIRST_BACKOFF: Duration = Duration::from_millis(5);
+/// By how much the wait grows with each attempt.
+const BACKOFF_GROWTH: f64 = 1.5;
+/// The most to wait before any attempt.
+const LONGEST_BACKOFF: Duration = Duration::from_millis(500);
+/// The server's code for a limit of time that has passed.
+const MAX_TIME_MS_EXPIRED: i32 = 50;
+
+/// The attempts at one transaction.
+#[derive(Debug)]
+pub(crate) struct Attempts {
+    began: Instant,
+    limit: Duration,
+    made: i32,
+}
+
+/// What to do after a failure.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Wait, then run the whole transaction again.
+    RetryTransaction(Duration),
+    /// Commit again.
+    RetryCommit,
+    /// Report the error.
+    Fail(Error),
+}
+
+impl Attempts {
+    /// The first attempt, which begins at `now`.
+    pub(crate) fn new(now: Instant, limit: Duration) -> Self {
+        Self {
+            began: now,
+            limit,
+            made: 1,
+        }
+    }
+
+    /// The callback failed, and the transaction was aborted. `jitter` is a random number from 0 to
+    /// 1.
+    pub(crate) fn callback_failed(&mut self, error: Error, now: Instant, jitter: f64) -> Step {
+        if error.contains_label(TRANSIENT_TRANSACTION_ERROR) {
+            self.retry(error, now, jitter)
+        } else {
+            Step::Fail(error)
+        }
+    }
+
+    /// The commit failed.
+    pub(crate) fn commit_failed(&mut self, error: Error, now: Instant, jitter: f64) -> Step {
+        let is_unknown = error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT);
+        if is_unknown && error.code() != Some(MAX_TIME_MS_EXPIRED) {
+            if now.saturating_duration_since(self.began) < self.limit {
+                Step::RetryCommit
+            } else {
+                Step::Fail(self.timed_out(error))
+            }
+        } else {
+            self.callback_failed(error, now, jitter)
+        }
+    }
+
+    fn retry(&mut self, error: Error, now: Instant, jitter: f64) -> Step {
+        let growth = BACKOFF_GROWTH.powi(self.made - 1);
+        let backoff = FIRST_BACKOFF.as_secs_f64() * growth;
+        let backoff =
+            LONGEST_BACKOFF.mul_f64(jitter * (backoff / LONGEST_BACKOFF.as_secs_f64()).min(1.0));
+        if now.saturating_duration_since(self.began) + backoff >= self.limit {
+            return Step::Fail(self.timed_out(error));
+        }
+        self.made += 1;
+        Step::RetryTransaction(backoff)
+    }
+
+    /// A time-out with the labels of the error that would have led to a further attempt.
+    fn timed_out(&self, error: Error) -> Error {
+        let message = format!(
+            "the transaction did not succeed within {} s; last: {error}",
+            self.limit.as_secs()
+        );
+        Error::timeout(message).ending_with(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{CommandError, ErrorKind};
+
+    fn transient() -> Error {
+        Error::internal("lost").with_label(TRANSIENT_TRANSACTION_ERROR)
+    }
+
+    fn unknown(code: i32) -> Error {
+        let reply = bson::rawdoc! { "ok": 0, "code": code };
+        let kind = ErrorKind::Command(CommandError::from_reply(&reply));
+        Error::from(kind).with_label(UNKNOWN_TRANSACTION_COMMIT_RESULT)
+    }
+
+    #[test]
+    fn waits_grow_up_to_half_a_second() {
+        let now = Instant::now();
+        let mut attempts = Attempts::new(now, TIME_LIMIT);
+        let mut waits = Vec::new();
+        for _ in 0..14 {
+            match attempts.callback_failed(transient(), now, 1.0) {
+                Step::RetryTransaction(wait) => waits.push(wait.as_micros()),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(waits[..3], [5_000, 7_500, 11_250]);
+        assert_eq!(waits[11..], [432_487, 500_000, 500_000]);
+        assert!(matches!(
+            attempts.callback_failed(transient(), now, 0.0),
+            Step::RetryTransaction(Duration::ZERO)
+        ));
+    }
+
+    #[test]
+    fn nothing_is_tried_again_after_the_limit_and_the_labels_stay() {
+        let now = Instant::now();
+        let late = now + TIME_LIMIT;
+        let mut attempts = Attempts::new(now, TIME_LIMIT);
+        for (step, label) in [
+            (
+                attempts.callback_failed(transient(), late, 0.0),
+                TRANSIENT_TRANSACTION_ERROR,
+            ),
+            (
+                attempts.commit_failed(transient(), late, 0.0),
+                TRANSIENT_TRANSACTION_ERROR,
+            ),
+            (
+                attempts.commit_failed(unknown(91), late, 0.0),
+                UNKNOWN_TRANSACTION_COMMIT_RESULT,
+            ),
+        ] {
+            let Step::Fail(error) = step else {
+                panic!("{step:?}")
+            };
+            assert!(error.is_timeout() && error.contains_label(label), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_commit_whose_result_is_unknown_is_repeated_unless_its_own_limit_ended_it() {
+        let now = Instant::now();
+        let mut attempts = Attempts::new(now, TIME_LIMIT);
+        assert!(matches!(
+            attempts.commit_failed(unknown(91), now, 0.5),
+            Step::RetryCommit
+        ));
+        assert!(matches!(
+            attempts.commit_failed(unknown(MAX_TIME_MS_EXPIRED), now, 0.5),
+            Step::Fail(_)
+        ));
+        let own = Error::custom("not ours");
+        assert!(matches!(
+            attempts.callback_failed(own, now, 0.5),
+            Step::Fail(error) if error.get_custom::<&str>() == Some(&"not ours")
+        ));
+    }
+}
