@@ -23,9 +23,9 @@ pub struct Shutdown {
 impl Client {
     /// Ends the sessions on the servers, closes every connection and stops every background task.
     ///
-    /// Waits for the operations in progress, unless [`Shutdown::immediate`] is set. Every handle
-    /// that came from this client then fails with [`ErrorKind::Shutdown`]; nothing reconnects.
-    /// Doing it again does nothing.
+    /// Waits for the operations in progress, among them those that close dropped cursors, unless
+    /// [`Shutdown::immediate`] is set. Every handle that came from this client then fails with
+    /// [`ErrorKind::Shutdown`]; nothing reconnects. Doing it again does nothing.
     ///
     /// [`ErrorKind::Shutdown`]: crate::error::ErrorKind::Shutdown
     pub fn shutdown(self) -> Shutdown {

@@ -54,13 +54,17 @@ impl Executor {
         }
     }
 
-    /// Runs a future in the background, on the runtime of the first operation. Does nothing after
-    /// the client was shut down; never blocks.
+    /// Runs a future in the background, on the runtime of the first operation. A shutdown waits for
+    /// it; after one, nothing is run. Never blocks.
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         if let Some(runtime) = self.inner.topology.runtime()
             && !self.inner.topology.is_closed()
         {
-            runtime.spawn(future);
+            let in_progress = self.begin_background_operation();
+            runtime.spawn(async move {
+                future.await;
+                drop(in_progress);
+            });
         }
     }
 

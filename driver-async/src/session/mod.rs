@@ -163,12 +163,10 @@ impl ClientSession {
         if let Ok(Some(operation)) = begin_end(&self.inner, End::Abort) {
             let session = Arc::clone(&self.inner);
             let executor = session.executor().clone();
-            let in_progress = executor.begin_background_operation();
             executor.spawn(async move {
-                tell_abort(&session, operation).await;
                 // The session goes back before a shutdown that waits tells the servers of it.
+                tell_abort(&session, operation).await;
                 drop(session);
-                drop(in_progress);
             });
         }
     }

@@ -490,6 +490,23 @@ async fn a_cursor_dropped_early_is_closed_on_the_server() {
     assert!(ledger.sessions() <= 21, "{} sessions", ledger.sessions());
 }
 
+/// With one connection, the ending of the sessions comes before what closes the cursor.
+#[tokio::test]
+async fn a_shutdown_waits_for_the_closing_of_a_cursor_that_was_dropped() {
+    let _turn = turn();
+    let deployment = standalone();
+    let mut options = options(deployment, "dropped-last").await;
+    fill(options.clone()).await;
+    options.max_pool_size = Some(1);
+    let client = Client::with_options(options).unwrap();
+    let before = open_cursors(deployment);
+    let cursor = people(&client).find(doc! {}).batch_size(2).await.unwrap();
+    people(&client).find_one(doc! {}).await.unwrap();
+    drop(cursor);
+    client.shutdown().await;
+    assert_eq!(open_cursors(deployment), before);
+}
+
 #[tokio::test]
 async fn documents_whose_future_was_dropped_come_with_the_next() {
     let _turn = turn();

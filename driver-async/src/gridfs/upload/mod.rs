@@ -316,13 +316,11 @@ impl Drop for GridFsUploadStream {
         }
         let (inserting, ours) = (writing.inserting.take(), writing.ours);
         let (file, executor) = (Arc::clone(&self.file), self.file.bucket.executor());
-        let in_progress = executor.begin_background_operation();
         executor.spawn(async move {
             let (_, outcome) = file.abort(inserting, ours).await;
             if let Err(error) = outcome {
                 tracing::debug!("the chunks of a dropped upload could not be deleted: {error}");
             }
-            drop(in_progress);
         });
     }
 }
