@@ -114,7 +114,11 @@ impl Feed {
     }
 
     fn may_ask(&self) -> bool {
-        let is_open = matches!(self.phase, Phase::Resting(_) | Phase::Fetching { .. });
+        // A failure is still to be told: whoever asks whether that was all must not miss it.
+        let is_open = matches!(
+            self.phase,
+            Phase::Resting(_) | Phase::Fetching { .. } | Phase::Failing { .. }
+        );
         is_open && !self.batches.is_at_limit()
     }
 

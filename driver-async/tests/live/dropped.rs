@@ -508,6 +508,34 @@ async fn a_shutdown_waits_for_the_closing_of_a_cursor_that_was_dropped() {
 }
 
 #[tokio::test]
+async fn a_cursor_is_not_at_its_end_before_it_has_told_of_its_failure() {
+    let _turn = turn();
+    let deployment = standalone();
+    let options = options(deployment, "dropped-failing").await;
+    fill(options.clone()).await;
+    let client = Client::with_options(options).unwrap();
+    let mut cursor = people(&client).find(doc! {}).batch_size(2).await.unwrap();
+    let data = doc! { "failCommands": ["getMore"], "errorCode": 50, "appName": "dropped-failing" };
+    let failing =
+        doc! { "configureFailPoint": "failCommand", "mode": { "times": 1 }, "data": data };
+    deployment.run_admin_command(0, &failing).unwrap();
+    let error = loop {
+        match polled(cursor.advance(), 1).await {
+            None => {
+                assert!(cursor.has_next(), "there is a failure to be told");
+                tokio::task::yield_now().await;
+            }
+            Some(outcome) => match outcome {
+                Ok(more) => assert!(more, "the third document needs a getMore"),
+                Err(error) => break error,
+            },
+        }
+    };
+    assert_eq!(error.code(), Some(50));
+    assert!(cursor.is_exhausted());
+}
+
+#[tokio::test]
 async fn documents_whose_future_was_dropped_come_with_the_next() {
     let _turn = turn();
     let mut options = options(standalone(), "dropped-many").await;
