@@ -39,8 +39,8 @@
 //! # Cancellation
 //! Any future of this crate may be dropped at any await, by `select!` or a timeout. A connection
 //! that was in the midst of a message is closed and its place in the pool given back; a cursor that
-//! was dropped is killed on its server in the background. Whether a cancelled write was done is
-//! not known, as with any lost connection.
+//! was dropped is killed on its server in the background, one that was about to be opened as well.
+//! Whether a cancelled write was done is not known, as with any lost connection.
 //!
 //! # Runtimes and blocking code
 //! Operations must be awaited on a tokio runtime with I/O and time enabled; background tasks run on

@@ -36,6 +36,8 @@ pub(super) struct Call<'a, O> {
     pub(super) retryability: Retryability,
     /// The same for every attempt of a retryable write, so that the server does it once.
     transaction_number: Option<i64>,
+    /// Whether the server may keep a cursor for the operation.
+    pub(super) opens_cursor: bool,
     /// Whether the newest attempt was the first command of its session's transaction.
     started_transaction: bool,
     /// The operation's number, once somebody listened to one of its attempts.
@@ -86,6 +88,7 @@ impl<'a, O: Operation> Call<'a, O> {
             connection: None,
             retryability,
             transaction_number: None,
+            opens_cursor: false,
             started_transaction: false,
             operation_id: None,
             in_progress: None,
@@ -193,6 +196,9 @@ impl<'a, O: Operation> Call<'a, O> {
         }
         let interrupt = Arc::clone(connection.interrupt());
         set_in_flight(&mut self.session, true);
+        if let Some(session) = self.session.as_mut().filter(|_| self.opens_cursor) {
+            session.opens_cursor_on(server.address());
+        }
         let exchange = async {
             if connection.is_streaming() {
                 connection.next_reply(&deadline).await

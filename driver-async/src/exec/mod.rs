@@ -101,6 +101,7 @@ pub(crate) async fn execute_cursor<O: Operation>(
     operation: &mut O,
 ) -> Result<(O::Output, Origin)> {
     let mut call = Call::new(executor, operation, session);
+    call.opens_cursor = true;
     let done = run(&mut call).await?;
     // A refusal that stands for an empty cursor has no server, and nothing more to ask of one.
     let address = done

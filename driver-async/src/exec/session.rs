@@ -10,8 +10,8 @@ use crate::{
     clock,
     conn::ServerFacts,
     error::{Error, Result},
-    exec::Executor,
-    operation::Operation,
+    exec::{self, Executor},
+    operation::{KillSessions, Operation},
     options::SessionOptions,
     proto::{
         cluster_time::ClusterTime,
@@ -57,7 +57,18 @@ impl Session {
 
     /// Notes that a command goes out with the session, or that its reply was read.
     pub(super) fn set_in_flight(&mut self, in_flight: bool) {
+        if let Self::Implicit(session) = self {
+            session.opening = None;
+        }
         self.with_server(|server| server.set_in_flight(in_flight));
+    }
+
+    /// Notes that the command that is out may leave a cursor on this server.
+    pub(super) fn opens_cursor_on(&mut self, address: &ServerAddress) {
+        // One of the application's is not the command's to kill. Its cursors end with it.
+        if let Self::Implicit(session) = self {
+            session.opening = Some(address.clone());
+        }
     }
 
     fn with_server<T>(&mut self, f: impl FnOnce(&mut ServerSession) -> T) -> T {
@@ -76,6 +87,8 @@ impl Session {
 pub(crate) struct ImplicitSession {
     executor: Executor,
     server: ServerSession,
+    /// The server that may have made a cursor for the command that is out.
+    opening: Option<ServerAddress>,
 }
 
 impl ImplicitSession {
@@ -84,12 +97,34 @@ impl ImplicitSession {
         Self {
             executor: executor.clone(),
             server: executor.take_session(),
+            opening: None,
         }
+    }
+
+    /// Has a server close the cursor whose number nobody will learn, and which it would keep for
+    /// 10 minutes: the connection ends unread, and the session that the cursor belongs to is not
+    /// used again.
+    fn kill(&self, address: ServerAddress) {
+        let api = self.executor.settings().server_api.as_ref();
+        if api.is_some_and(|api| matches!(api.get_bool("apiStrict"), Ok(true))) {
+            // The command is not part of the Stable API.
+            return;
+        }
+        let executor = self.executor.clone();
+        let mut kill = KillSessions::new(*self.server.id(), address);
+        self.executor.spawn(async move {
+            if let Err(error) = exec::execute(&executor, &mut kill).await {
+                tracing::debug!("the cursor of a dropped operation could not be closed: {error}");
+            }
+        });
     }
 }
 
 impl Drop for ImplicitSession {
     fn drop(&mut self) {
+        if let Some(address) = self.opening.take() {
+            self.kill(address);
+        }
         self.executor.put_back_session(self.server.take());
     }
 }

@@ -490,6 +490,28 @@ async fn a_cursor_dropped_early_is_closed_on_the_server() {
     assert!(ledger.sessions() <= 21, "{} sessions", ledger.sessions());
 }
 
+/// A find whose future is dropped when the server has made its cursor, but the reply was not read.
+#[tokio::test]
+async fn a_find_dropped_before_its_reply_leaves_no_cursor_on_the_server() {
+    let _turn = turn();
+    let deployment = standalone();
+    let mut options = options(deployment, "dropped-opening").await;
+    fill(options.clone()).await;
+    let ledger = Ledger::of(&mut options);
+    let client = Client::with_options(options).unwrap();
+    check_answers(&client, "to connect").await;
+    let before = open_cursors(deployment);
+    let people = people(&client);
+    let mut find = Box::pin(people.find(doc! {}).batch_size(2).into_future());
+    assert!(polled(&mut find, 1).await.is_none());
+    let limit = Duration::from_secs(10);
+    let look = || open_cursors(deployment);
+    eventually("it is open", limit, look, |open| *open == before + 1).await;
+    drop(find);
+    eventually("it is closed", limit, look, |open| *open == before).await;
+    ledger.at_rest("opening").await;
+}
+
 /// With one connection, the ending of the sessions comes before what closes the cursor.
 #[tokio::test]
 async fn a_shutdown_waits_for_the_closing_of_a_cursor_that_was_dropped() {
