@@ -29,7 +29,7 @@ pub mod pool {
 /// What the blocking driver runs callbacks with, and what only the suite of the sessions and
 /// transactions specifications looks at.
 pub mod session {
-    use crate::session::ClientSession;
+    use crate::{address::ServerAddress, session::ClientSession};
 
     pub use crate::session::TransactionRun;
 
@@ -45,9 +45,9 @@ pub mod session {
         session.abort_in_background();
     }
 
-    /// Whether the session's transaction is bound to one router.
-    pub fn is_pinned(session: &ClientSession) -> bool {
-        session.inner().state().transaction.pinned().is_some()
+    /// The router that the session's transaction is bound to.
+    pub fn pinned(session: &ClientSession) -> Option<ServerAddress> {
+        session.inner().state().transaction.pinned().cloned()
     }
 
     /// Whether a network error left unknown what a server did with the session.

@@ -1,5 +1,8 @@
 //! The blocking driver.
 
+use motorcade_sync::error::Result;
+use motorcade_sync::{ClientSession, StartTransaction};
+
 use crate::case::Flavor;
 
 pub use motorcade_sync as driver;
@@ -10,13 +13,30 @@ pub use std::thread::spawn;
 /// The driver that is tested.
 pub const FLAVOR: Flavor = Flavor::Sync;
 
+/// Runs a callback in a transaction; both drivers' sessions begin such a one by their own types.
+///
+/// # Errors
+///
+/// As [`StartTransaction::and_run`].
+pub fn transact<R>(
+    start: StartTransaction<'_>,
+    callback: impl FnMut(&mut ClientSession) -> Result<R>,
+) -> Result<R> {
+    start.and_run(callback)
+}
+
 /// Performs an action: `go!(people.insert_one(doc! {..}))`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! go_blocking {
-    ($action:expr) => {
-        $crate::flavor::blocking::driver::Run::run($action)
-    };
+    ($action:expr) => {{
+        #[allow(
+            unused_imports,
+            reason = "starting a transaction has a method of its own of this name"
+        )]
+        use $crate::flavor::blocking::driver::Run as _;
+        $action.run()
+    }};
 }
 
 /// Performs a call that is an `async fn` in one driver and blocks in the other:

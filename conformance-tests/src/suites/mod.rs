@@ -100,15 +100,11 @@ fn unified_runner(specification: &str) -> Runner {
             Runner::NotYet("connections to load balancers are not part of this release")
         }
         "open-telemetry" => Runner::NotYet("tracing spans are not part of this release"),
-        "causal-consistency" | "transactions" | "transactions-convenient-api" => {
-            Runner::NotYet("explicit sessions are not part of this release")
-        }
         // Their cases are of this release as far as they need nothing of the next one.
         "retryable-reads"
         | "retryable-writes"
         | "server-discovery-and-monitoring"
-        | "server-selection"
-        | "sessions" => Runner::Runs(unified::possible_cases),
+        | "server-selection" => Runner::Runs(unified::possible_cases),
         _ => Runner::Runs(unified::cases),
     }
 }

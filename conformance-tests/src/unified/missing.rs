@@ -5,8 +5,6 @@ use serde_json::Value;
 
 use super::file::{self, EntityDescription, Operation, Test, TestFile};
 
-/// Why cases with sessions of their own fail.
-pub const SESSIONS: &str = "the driver has no explicit sessions yet";
 /// Why cases with change streams fail.
 pub const CHANGE_STREAMS: &str = "the driver has no change streams yet";
 /// Why cases with client-side timeouts fail.
@@ -58,7 +56,7 @@ pub fn left_out(test: &Test) -> Option<&'static str> {
 
 fn of_entity(entity: &EntityDescription) -> Option<&'static str> {
     match entity {
-        EntityDescription::Session(_) => Some(SESSIONS),
+        EntityDescription::Session(session) => has_timeout(&session.session_options),
         EntityDescription::ClientEncryption(_) => Some(ENCRYPTION),
         EntityDescription::Client(client) if client.auto_encrypt_opts.is_some() => Some(ENCRYPTION),
         EntityDescription::Client(client) => has_timeout(&client.uri_options),
@@ -77,11 +75,10 @@ fn of_entity(entity: &EntityDescription) -> Option<&'static str> {
 
 fn of_operation(operation: &Operation) -> Option<&'static str> {
     let arguments = &operation.arguments;
-    if arguments.contains_key("session") {
-        return Some(SESSIONS);
-    }
     match operation.name.as_str() {
         "createChangeStream" => Some(CHANGE_STREAMS),
+        "withTransaction" => has_timeout(arguments)
+            .or_else(|| nested(arguments, "callback", |operation| of_operation(&operation))),
         "createEntities" => nested(arguments, "entities", |entity| of_entity(&entity)),
         "runOnThread" => {
             let operation = arguments.get("operation")?.clone();
@@ -112,7 +109,9 @@ fn nested<T: serde::de::DeserializeOwned>(
 
 fn has_timeout(options: &Document) -> Option<&'static str> {
     let is_timeout = |name: &String| {
-        name.eq_ignore_ascii_case("timeoutMS") || name.eq_ignore_ascii_case("timeoutMode")
+        ["timeoutMS", "timeoutMode", "defaultTimeoutMS"]
+            .iter()
+            .any(|other| name.eq_ignore_ascii_case(other))
     };
     options.keys().any(is_timeout).then_some(TIMEOUTS)
 }
@@ -153,12 +152,13 @@ mod tests {
         let of_entities = json!({
             "name": "createEntities",
             "object": "testRunner",
-            "arguments": { "entities": [{ "session": { "id": "s", "client": "client0" } }] },
+            "arguments": { "entities": [{ "session": {
+                "id": "s", "client": "client0", "sessionOptions": { "defaultTimeoutMS": 1 },
+            } }] },
         });
         for (operation, expected) in [
-            (find(json!({ "session": "session0" })), SESSIONS),
             (of_thread, TIMEOUTS),
-            (of_entities, SESSIONS),
+            (of_entities, TIMEOUTS),
             (
                 json!({ "name": "createChangeStream", "object": "c" }),
                 CHANGE_STREAMS,
@@ -166,7 +166,9 @@ mod tests {
         ] {
             assert_eq!(missing_in(client.clone(), operation), Some(expected));
         }
-        let unused = json!([{ "session": { "id": "session0", "client": "client0" } }]);
+        let unused = json!([{ "session": {
+            "id": "session0", "client": "client0", "sessionOptions": { "defaultTimeoutMS": 1 },
+        } }]);
         assert_eq!(missing_in(unused, find(json!({}))), None);
         let hasty = json!([{ "client": { "id": "client0", "uriOptions": { "timeoutMS": 1 } } }]);
         assert_eq!(missing_in(hasty, find(json!({}))), Some(TIMEOUTS));

@@ -146,13 +146,16 @@ fn clean_up(
     case: &CaseState,
     outcome: Result<(), String>,
 ) -> Result<(), String> {
+    if outcome.is_ok() {
+        case.entities.end();
+    }
     for (_, client) in case.entities.clients() {
         client.abandon();
     }
     case.entities.clear();
     let environment = &case.environment;
     let mut cleaned = case.fail_points.take_back(environment);
-    if outcome.is_err() {
+    if outcome.is_err() || case.starts_transactions {
         let ended = environment.kill_all_sessions();
         cleaned = cleaned.and(ended.map_err(|error| format!("killAllSessions: {error}")));
     }

@@ -14,6 +14,7 @@ use super::flavor::driver::options::{
     SelectionCriteria, ServerApi, ServerApiVersion, WriteConcern,
 };
 use super::flavor::{go, spawn};
+use super::sessions::SessionEntity;
 use super::state::CaseState;
 use super::threads::Thread;
 use crate::unified::arguments::Arguments;
@@ -38,6 +39,19 @@ pub(super) fn create(
         let id = description.id();
         let entity = make(case, description).map_err(|error| format!("entity `{id}`: {error}"))?;
         case.entities.insert(id, entity)?;
+        if let EntityDescription::Client(client) = description {
+            keep_events(case, client)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the lists that a client keeps of its events known by their names.
+fn keep_events(case: &CaseState, client: &file::ClientEntity) -> Result<(), String> {
+    for stored in &client.store_events_as_entities {
+        let recorder = case.entities.client(&client.id)?.recorder.clone();
+        case.entities
+            .insert(&stored.id, Entity::EventList(recorder))?;
     }
     Ok(())
 }
@@ -72,8 +86,9 @@ fn make(case: &Arc<CaseState>, description: &EntityDescription) -> Result<Entity
         }
         EntityDescription::Thread(_) => Ok(Entity::Thread(Arc::new(Thread::start(case)))),
         EntityDescription::Session(described) => {
-            entities.client(&described.client)?.client()?;
-            Ok(Entity::Missing(missing::SESSIONS))
+            let client = entities.client(&described.client)?;
+            let session = SessionEntity::start(&client, &described.session_options, entities)?;
+            Ok(Entity::Session(Arc::new(session)))
         }
         EntityDescription::Bucket(described) => {
             let database = entities.database(&described.database)?;

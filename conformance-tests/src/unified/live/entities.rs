@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bson::oid::ObjectId;
-use bson::{Bson, Document};
+use bson::{Bson, Document, Timestamp};
 use motorcade::TopologyDescription;
 
+use super::cursor::CursorEntity;
 use super::flavor::driver::gridfs::GridFsBucket;
-use super::flavor::driver::{Client, Collection, Cursor, Database};
+use super::flavor::driver::{Client, Collection, Database};
 use super::flavor::go;
+use super::sessions::SessionEntity;
 use super::threads::Thread;
 use crate::log_capture::LogCapture;
 use crate::unified::file::{LogComponent, ObservedLogs};
@@ -25,10 +27,13 @@ pub(super) enum Entity {
     Database(Database),
     Collection(Collection<Document>),
     Bucket(GridFsBucket),
-    Cursor(Arc<Mutex<Cursor<Document>>>),
+    Session(Arc<SessionEntity>),
+    Cursor(Arc<Mutex<CursorEntity>>),
     Thread(Arc<Thread>),
     Topology(Arc<TopologyDescription>),
     Bson(Bson),
+    /// A list of events that this keeps.
+    EventList(Recorder),
     /// One that the driver cannot make yet; the text says why. Cases may describe it and not use
     /// it.
     Missing(&'static str),
@@ -167,6 +172,20 @@ impl Entities {
         }
     }
 
+    pub(super) fn session(&self, id: &str) -> Result<Arc<SessionEntity>, String> {
+        match self.get(id)? {
+            Entity::Session(session) => Ok(session),
+            other => Err(other.is_no(id, "session")),
+        }
+    }
+
+    pub(super) fn timestamp(&self, id: &str) -> Result<Timestamp, String> {
+        match self.get(id)? {
+            Entity::Bson(Bson::Timestamp(time)) => Ok(time),
+            other => Err(other.is_no(id, "timestamp")),
+        }
+    }
+
     pub(super) fn thread(&self, id: &str) -> Result<Arc<Thread>, String> {
         match self.get(id)? {
             Entity::Thread(thread) => Ok(thread),
@@ -206,6 +225,23 @@ impl Entities {
             .collect()
     }
 
+    /// Ends the sessions and closes the cursors; an error of that means nothing to the case.
+    pub(super) fn end(&self) {
+        let entities: Vec<Entity> = self.lock().values().cloned().collect();
+        for entity in &entities {
+            if let Entity::Cursor(cursor) = entity
+                && let Ok(mut cursor) = cursor.try_lock()
+            {
+                let _ = cursor.close();
+            }
+        }
+        for entity in &entities {
+            if let Entity::Session(session) = entity {
+                session.end();
+            }
+        }
+    }
+
     /// Takes all entities out.
     pub(super) fn clear(&self) {
         let entities = std::mem::take(&mut *self.lock());
@@ -218,6 +254,11 @@ impl Entities {
 }
 
 impl Entity {
+    /// A cursor that has just been opened.
+    pub(super) fn cursor(cursor: CursorEntity) -> Self {
+        Self::Cursor(Arc::new(Mutex::new(cursor)))
+    }
+
     /// What kind of entity it is, in the words of the format.
     pub(super) fn kind(&self) -> &'static str {
         match self {
@@ -225,10 +266,12 @@ impl Entity {
             Self::Database(_) => "database",
             Self::Collection(_) => "collection",
             Self::Bucket(_) => "bucket",
+            Self::Session(_) => "session",
             Self::Cursor(_) => "cursor",
             Self::Thread(_) => "thread",
             Self::Topology(_) => "topology description",
             Self::Bson(_) => "BSON value",
+            Self::EventList(_) => "event list",
             Self::Missing(_) => "missing entity",
         }
     }
@@ -245,15 +288,12 @@ impl Lookup for Entities {
     fn entity(&self, id: &str) -> Option<Bson> {
         match self.find(id) {
             Some(Entity::Bson(value)) => Some(value),
-            Some(_) => None,
-            None => self
-                .clients()
-                .iter()
-                .find_map(|(_, client)| client.recorder.stored(id)),
+            Some(Entity::EventList(recorder)) => recorder.stored(id),
+            _ => None,
         }
     }
 
-    fn session_lsid(&self, _: &str) -> Option<Document> {
-        None
+    fn session_lsid(&self, id: &str) -> Option<Document> {
+        Some(self.session(id).ok()?.lsid().clone())
     }
 }

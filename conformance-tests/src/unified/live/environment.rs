@@ -82,11 +82,7 @@ impl Environment {
 
     /// Runs a command on that very server.
     pub(super) fn run_on(&self, server: &ServerAddress, command: Document) -> Result<Document> {
-        let server = server.clone();
-        let criteria =
-            SelectionCriteria::Predicate(Arc::new(move |found| found.address() == &server));
-        let admin = self.client.database("admin");
-        go!(admin.run_command(command).selection_criteria(criteria))
+        run_on(&self.client, server, command)
     }
 
     /// Ends the transactions that are open, because they may block what comes next.
@@ -97,6 +93,18 @@ impl Environment {
             other => other.map(drop),
         }
     }
+}
+
+/// Runs a command on that very server, by way of that client.
+pub(super) fn run_on(
+    client: &Client,
+    server: &ServerAddress,
+    command: Document,
+) -> Result<Document> {
+    let server = server.clone();
+    let criteria = SelectionCriteria::Predicate(Arc::new(move |found| found.address() == &server));
+    let admin = client.database("admin");
+    go!(admin.run_command(command).selection_criteria(criteria))
 }
 
 fn facts(admin: &Database, auth: bool) -> Result<DeploymentFacts> {

@@ -5,7 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use bson::{Document, doc};
 
 use super::entities::ClientEntity;
-use super::environment::Environment;
+use super::environment::{Environment, run_on};
+use super::flavor::driver::Client;
 use super::flavor::driver::options::{ReadPreference, SelectionCriteria, ServerAddress};
 use super::flavor::go;
 
@@ -26,10 +27,7 @@ struct FailPoint {
 impl FailPoints {
     /// Sets a fail point on the primary, by way of the client of a case.
     pub(super) fn set(&self, client: &ClientEntity, command: Document) -> Result<(), String> {
-        let name = command
-            .get_str("configureFailPoint")
-            .map_err(|error| format!("failPoint: {error}"))?
-            .to_owned();
+        let name = name(&command)?;
         let admin = client.client()?.database("admin");
         let primary = SelectionCriteria::from(ReadPreference::primary());
         go!(admin.run_command(command).selection_criteria(primary))
@@ -38,11 +36,29 @@ impl FailPoints {
             .recorder
             .fail_point_server()
             .ok_or("no event tells which server the fail point was set on")?;
+        self.note(FailPoint { name, server });
+        Ok(())
+    }
+
+    /// Sets a fail point on that very server, by way of the client of a case.
+    pub(super) fn set_on(
+        &self,
+        client: &Client,
+        server: ServerAddress,
+        command: Document,
+    ) -> Result<(), String> {
+        let name = name(&command)?;
+        run_on(client, &server, command)
+            .map_err(|error| format!("the fail point {name} could not be set: {error}"))?;
+        self.note(FailPoint { name, server });
+        Ok(())
+    }
+
+    fn note(&self, fail_point: FailPoint) {
         self.set
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(FailPoint { name, server });
-        Ok(())
+            .push(fail_point);
     }
 
     /// Takes all fail points back, each on the server that it was set on.
@@ -70,4 +86,10 @@ impl FailPoints {
             Err(failures.join("; "))
         }
     }
+}
+
+fn name(command: &Document) -> Result<String, String> {
+    let name = command.get_str("configureFailPoint");
+    name.map(str::to_owned)
+        .map_err(|error| format!("failPoint: {error}"))
 }

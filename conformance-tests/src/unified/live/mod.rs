@@ -3,14 +3,17 @@
 //! This text is compiled twice, each time beside one flavour, which each module takes its driver
 //! and its I/O macros from. What does not depend on the driver stands outside of this folder.
 
+mod arguments;
 mod case_run;
 mod create;
+mod cursor;
 mod data;
 mod entities;
 mod environment;
 mod fail_points;
 mod operation;
 mod operations;
+mod sessions;
 mod special;
 mod state;
 mod threads;

@@ -6,9 +6,11 @@ use bson::{Bson, Document};
 
 use super::entities::Entity;
 use super::flavor::driver::error::Error;
+use super::flavor::driver::{ClientSession, Cursor, SessionCursor};
+use super::flavor::{collect, wait};
+use super::sessions::Within;
 use super::state::CaseState;
 use super::{operations, special};
-use crate::unified::arguments::Arguments;
 use crate::unified::errors::match_error;
 use crate::unified::file::{Expectation, Operation};
 use crate::unified::matching::{Position, match_value};
@@ -48,16 +50,25 @@ impl From<String> for Failure {
 
 /// Performs an operation of a case and checks what it expects.
 pub(super) fn perform(case: &Arc<CaseState>, operation: &Operation) -> Result<(), String> {
+    perform_within(case, operation, None).map(drop)
+}
+
+/// The same, in the callback of a transaction where a session is lent. Gives the driver's error,
+/// however well it was expected: it is the transaction's error too.
+pub(super) fn perform_within(
+    case: &Arc<CaseState>,
+    operation: &Operation,
+    within: Option<Within<'_>>,
+) -> Result<Option<Error>, String> {
     let name = format!("{} on {}", operation.name, operation.object);
     case.begin(&name)?;
     let checked = if operation.object == "testRunner" {
-        special::perform(case, operation)
+        special::perform(case, operation, within).map(|()| None)
     } else {
-        let arguments = Arguments::new(&operation.name, operation.arguments.clone());
         check(
             case,
             operation,
-            operations::perform(case, operation, arguments),
+            operations::perform(case, operation, within),
         )
     };
     checked.map_err(|why| format!("{name}: {why}"))
@@ -67,12 +78,22 @@ fn check(
     case: &CaseState,
     operation: &Operation,
     outcome: Result<Returned, Failure>,
-) -> Result<(), String> {
+) -> Result<Option<Error>, String> {
     let outcome = match outcome {
         Ok(returned) => Ok(returned),
         Err(Failure::Driver(error)) => Err(error),
         Err(Failure::Runner(why)) => return Err(why),
     };
+    let error = outcome.as_ref().err().cloned();
+    held_against(case, operation, outcome)?;
+    Ok(error)
+}
+
+fn held_against(
+    case: &CaseState,
+    operation: &Operation,
+    outcome: Result<Returned, Error>,
+) -> Result<(), String> {
     match (operation.expectation(), outcome) {
         (Expectation::Ignored, _) => Ok(()),
         (Expectation::Error(expected), Err(error)) => match_error(expected, &error, &case.entities),
@@ -105,6 +126,21 @@ impl Returned {
     /// A document, or null where there is none.
     pub(super) fn document(document: Option<Document>) -> Self {
         Self::Value(document.map_or(Bson::Null, Bson::Document))
+    }
+
+    /// All documents of a cursor. Whatever these are, they are given as the server told them.
+    pub(super) fn all<T>(cursor: Cursor<T>) -> Result<Self, Error> {
+        let documents: Vec<Document> = collect!(cursor.with_type())?;
+        Ok(Self::Value(documents.into()))
+    }
+
+    /// Like [`all`](Self::all), for the cursor of a session.
+    pub(super) fn all_in_session<T>(
+        cursor: SessionCursor<T>,
+        session: &mut ClientSession,
+    ) -> Result<Self, Error> {
+        let mut cursor = cursor.with_type::<Document>();
+        Ok(Self::Value(wait!(cursor.to_vec(session))?.into()))
     }
 
     /// A result that the specifications describe as a document.

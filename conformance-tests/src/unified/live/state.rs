@@ -15,20 +15,24 @@ pub(super) struct CaseState {
     pub(super) fail_points: FailPoints,
     /// Whether some operation sets a fail point, after which clients must find their servers again.
     pub(super) sets_fail_points: bool,
+    /// Whether some operation starts a transaction, which may be left open.
+    pub(super) starts_transactions: bool,
     progress: Mutex<String>,
     is_abandoned: AtomicBool,
 }
 
 impl CaseState {
     pub(super) fn new(environment: Arc<Environment>, test: &Test) -> Self {
-        let sets_fail_point = |operation: &Operation| {
-            matches!(operation.name.as_str(), "failPoint" | "targetedFailPoint")
+        let has_one_of = |names: [&str; 2]| {
+            let is_one = |operation: &Operation| names.contains(&operation.name.as_str());
+            test.operations.iter().any(is_one)
         };
         Self {
             environment,
             entities: Entities::default(),
             fail_points: FailPoints::default(),
-            sets_fail_points: test.operations.iter().any(sets_fail_point),
+            sets_fail_points: has_one_of(["failPoint", "targetedFailPoint"]),
+            starts_transactions: has_one_of(["startTransaction", "withTransaction"]),
             progress: Mutex::new("its preparation".to_owned()),
             is_abandoned: AtomicBool::new(false),
         }

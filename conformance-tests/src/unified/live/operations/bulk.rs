@@ -9,8 +9,8 @@ use super::Perform;
 use super::flavor::driver::Collection;
 use super::flavor::driver::action::Action;
 use super::flavor::go;
-use super::{ClientEntity, Failure, Returned};
-use crate::unified::arguments::{Arguments, with_arguments};
+use super::{Arguments, ClientEntity, Failure, Returned, act};
+use crate::unified::arguments::with_arguments;
 
 /// The operation of that name.
 pub(super) fn named(name: &str) -> Option<Perform<Collection<Document>>> {
@@ -30,11 +30,12 @@ pub(super) fn of_client(name: &str) -> Option<Perform<Arc<ClientEntity>>> {
 
 fn client_bulk_write(
     client: &Arc<ClientEntity>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let client = client.client()?;
     let models: Vec<WriteModel> = arguments.need("models")?;
     let is_verbose = arguments.take::<bool>("verboseResults")?.unwrap_or(false);
+    let session = arguments.session().map(|lent| lent.session);
     let action = with_arguments!(client.bulk_write(models), arguments, {
         "bypassDocumentValidation" => bypass_document_validation,
         "comment" => comment: Bson,
@@ -43,6 +44,7 @@ fn client_bulk_write(
         "rawData" => raw_data,
         "writeConcern" => write_concern,
     });
+    let action = action.optional(session, |action, session| action.session(session));
     if is_verbose {
         return Ok(Returned::result(&go!(action.verbose_results())?));
     }
@@ -51,10 +53,10 @@ fn client_bulk_write(
 
 fn bulk_write(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let writes: Vec<Write> = arguments.need("requests")?;
-    let action = with_arguments!(collection.bulk_write(writes), arguments, {
+    let done = act!(collection.bulk_write(writes), arguments, {
         "bypassDocumentValidation" => bypass_document_validation,
         "comment" => comment: Bson,
         "let" => let_vars,
@@ -62,5 +64,5 @@ fn bulk_write(
         "rawData" => raw_data,
         "writeConcern" => write_concern,
     });
-    Ok(Returned::result(&go!(action)?))
+    Ok(Returned::result(&done))
 }

@@ -7,10 +7,10 @@ use bson::{Bson, Document};
 
 use super::Perform;
 use super::flavor::driver::action::Action;
-use super::flavor::driver::options::{DriverInfo, WriteModel};
+use super::flavor::driver::options::DriverInfo;
 use super::flavor::go;
-use super::{ClientEntity, Failure, Returned};
-use crate::unified::arguments::{Arguments, with_arguments};
+use super::{Arguments, ClientEntity, Failure, Returned, act};
+use crate::unified::arguments::{self as plain, with_arguments};
 use crate::unified::results::specification;
 
 /// How long a closed client may take to tell its last event.
@@ -20,7 +20,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) fn named(name: &str) -> Option<Perform<Arc<ClientEntity>>> {
     Some(match name {
         "appendMetadata" => append_metadata,
-        "clientBulkWrite" => bulk_write,
         "close" => close,
         "listDatabaseNames" => list_database_names,
         "listDatabases" | "listDatabaseObjects" => list_databases,
@@ -28,7 +27,7 @@ pub(super) fn named(name: &str) -> Option<Perform<Arc<ClientEntity>>> {
     })
 }
 
-fn close(client: &Arc<ClientEntity>, arguments: Arguments) -> Result<Returned, Failure> {
+fn close(client: &Arc<ClientEntity>, arguments: Arguments<'_>) -> Result<Returned, Failure> {
     arguments.finish()?;
     if client.close(PATIENCE) {
         Ok(Returned::Nothing)
@@ -41,11 +40,11 @@ fn close(client: &Arc<ClientEntity>, arguments: Arguments) -> Result<Returned, F
 
 fn append_metadata(
     client: &Arc<ClientEntity>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let options: Document = arguments.need("driverInfoOptions")?;
     arguments.finish()?;
-    let mut options = Arguments::new("driverInfoOptions", options);
+    let mut options = plain::Arguments::new("driverInfoOptions", options);
     let name: String = options.need("name")?;
     let info = DriverInfo::builder()
         .name(name)
@@ -57,48 +56,30 @@ fn append_metadata(
     Ok(Returned::Nothing)
 }
 
-fn bulk_write(client: &Arc<ClientEntity>, mut arguments: Arguments) -> Result<Returned, Failure> {
-    let client = client.client()?;
-    let models: Vec<WriteModel> = arguments.need("models")?;
-    let is_verbose = arguments.take("verboseResults")?.unwrap_or(false);
-    let action = with_arguments!(client.bulk_write(models), arguments, {
-        "bypassDocumentValidation" => bypass_document_validation,
-        "comment" => comment: Bson,
-        "let" => let_vars,
-        "ordered" => ordered,
-        "rawData" => raw_data,
-        "writeConcern" => write_concern,
-    });
-    if is_verbose {
-        return Ok(Returned::result(&go!(action.verbose_results())?));
-    }
-    Ok(Returned::result(&go!(action)?))
-}
-
 fn list_databases(
     client: &Arc<ClientEntity>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let client = client.client()?;
-    let action = with_arguments!(client.list_databases(), arguments, {
+    let done = act!(client.list_databases(), arguments, {
         "authorizedDatabases" => authorized_databases,
         "comment" => comment: Bson,
         "filter" => filter,
     });
-    let databases = go!(action)?;
+    let databases = done;
     let databases: Result<Vec<_>, _> = databases.iter().map(specification).collect();
     Ok(Returned::Value(databases?.into()))
 }
 
 fn list_database_names(
     client: &Arc<ClientEntity>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let client = client.client()?;
-    let action = with_arguments!(client.list_database_names(), arguments, {
+    let done = act!(client.list_database_names(), arguments, {
         "authorizedDatabases" => authorized_databases,
         "comment" => comment: Bson,
         "filter" => filter,
     });
-    Ok(Returned::Value(go!(action)?.into()))
+    Ok(Returned::Value(done.into()))
 }

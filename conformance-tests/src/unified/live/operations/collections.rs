@@ -6,9 +6,9 @@ use super::Perform;
 use super::flavor::driver::Database;
 use super::flavor::driver::action::Action;
 use super::flavor::driver::options::Expiry;
-use super::flavor::{collect, go};
-use super::{Entity, Failure, Returned};
-use crate::unified::arguments::{Arguments, Seconds, with_arguments};
+use super::flavor::go;
+use super::{Arguments, Entity, Failure, Returned, act, documents};
+use crate::unified::arguments::{Seconds, with_arguments};
 
 /// The operation of that name.
 pub(super) fn named(name: &str) -> Option<Perform<Database>> {
@@ -22,7 +22,10 @@ pub(super) fn named(name: &str) -> Option<Perform<Database>> {
     })
 }
 
-fn create_collection(database: &Database, mut arguments: Arguments) -> Result<Returned, Failure> {
+fn create_collection(
+    database: &Database,
+    mut arguments: Arguments<'_>,
+) -> Result<Returned, Failure> {
     let name: String = arguments.need("collection")?;
     let expiry = arguments.take::<Seconds>("expireAfterSeconds")?;
     let action = database
@@ -30,7 +33,7 @@ fn create_collection(database: &Database, mut arguments: Arguments) -> Result<Re
         .optional(expiry, |action, Seconds(value)| {
             action.expire_after_seconds(value)
         });
-    let action = with_arguments!(action, arguments, {
+    act!(action, arguments, {
         "capped" => capped,
         "changeStreamPreAndPostImages" => change_stream_pre_and_post_images,
         "clusteredIndex" => clustered_index,
@@ -49,15 +52,17 @@ fn create_collection(database: &Database, mut arguments: Arguments) -> Result<Re
         "viewOn" => view_on: String,
         "writeConcern" => write_concern,
     });
-    go!(action)?;
     Ok(Returned::Entity(Entity::Collection(
         database.collection(&name),
     )))
 }
 
-fn modify_collection(database: &Database, mut arguments: Arguments) -> Result<Returned, Failure> {
+fn modify_collection(
+    database: &Database,
+    mut arguments: Arguments<'_>,
+) -> Result<Returned, Failure> {
     let name: String = arguments.need("collection")?;
-    let action = with_arguments!(database.modify_collection(name), arguments, {
+    let done = act!(database.modify_collection(name), arguments, {
         "cappedMax" => capped_max,
         "cappedSize" => capped_size,
         "changeStreamPreAndPostImages" => change_stream_pre_and_post_images,
@@ -73,45 +78,44 @@ fn modify_collection(database: &Database, mut arguments: Arguments) -> Result<Re
         "viewOn" => view_on: String,
         "writeConcern" => write_concern,
     });
-    Ok(Returned::Value(go!(action)?.into()))
+    Ok(Returned::Value(done.into()))
 }
 
-fn drop_collection(database: &Database, mut arguments: Arguments) -> Result<Returned, Failure> {
+fn drop_collection(database: &Database, mut arguments: Arguments<'_>) -> Result<Returned, Failure> {
     let name: String = arguments.need("collection")?;
     let collection = database.collection::<Document>(&name);
-    let action = with_arguments!(collection.drop(), arguments, {
+    act!(collection.drop(), arguments, {
         "writeConcern" => write_concern,
         "comment" => comment: Bson,
         "encryptedFields" => encrypted_fields,
     });
-    go!(action)?;
     Ok(Returned::Nothing)
 }
 
-fn list_collections(database: &Database, mut arguments: Arguments) -> Result<Returned, Failure> {
-    let action = with_arguments!(database.list_collections(), arguments, {
+fn list_collections(
+    database: &Database,
+    mut arguments: Arguments<'_>,
+) -> Result<Returned, Failure> {
+    // As documents, because a specification\'s type need not know each of the server\'s fields.
+    Ok(documents!(database.list_collections(), arguments, {
         "authorizedCollections" => authorized_collections,
         "batchSize" => batch_size,
         "comment" => comment: Bson,
         "filter" => filter,
         "rawData" => raw_data,
-    });
-    // As documents, because a specification's type need not know each of the server's fields.
-    let cursor = go!(action)?.with_type::<Document>();
-    let collections: Vec<Document> = collect!(cursor)?;
-    Ok(Returned::Value(collections.into()))
+    }))
 }
 
 fn list_collection_names(
     database: &Database,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
-    let action = with_arguments!(database.list_collection_names(), arguments, {
+    let done = act!(database.list_collection_names(), arguments, {
         "authorizedCollections" => authorized_collections,
         "batchSize" => batch_size,
         "comment" => comment: Bson,
         "filter" => filter,
         "rawData" => raw_data,
     });
-    Ok(Returned::Value(go!(action)?.into()))
+    Ok(Returned::Value(done.into()))
 }

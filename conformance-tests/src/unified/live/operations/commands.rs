@@ -1,16 +1,13 @@
 //! Commands that the driver knows nothing of, and pipelines over a database.
 
-use std::sync::{Arc, Mutex};
-
 use bson::{Bson, Document};
 
 use super::Perform;
+use super::flavor::driver::Database;
 use super::flavor::driver::action::Action;
-use super::flavor::driver::{Cursor, Database};
 use super::flavor::go;
-use super::reads::documents;
-use super::{Entity, Failure, Returned};
-use crate::unified::arguments::{Arguments, with_arguments};
+use super::{Arguments, CursorEntity, Entity, Failure, Returned, act, documents, open};
+use crate::unified::arguments::with_arguments;
 
 /// The operation of that name.
 pub(super) fn named(name: &str) -> Option<Perform<Database>> {
@@ -23,9 +20,9 @@ pub(super) fn named(name: &str) -> Option<Perform<Database>> {
     })
 }
 
-fn aggregate(database: &Database, mut arguments: Arguments) -> Result<Returned, Failure> {
+fn aggregate(database: &Database, mut arguments: Arguments<'_>) -> Result<Returned, Failure> {
     let pipeline: Vec<Document> = arguments.need("pipeline")?;
-    let action = with_arguments!(database.aggregate(pipeline), arguments, {
+    Ok(documents!(database.aggregate(pipeline), arguments, {
         "allowDiskUse" => allow_disk_use,
         "batchSize" => batch_size,
         "bypassDocumentValidation" => bypass_document_validation,
@@ -38,41 +35,48 @@ fn aggregate(database: &Database, mut arguments: Arguments) -> Result<Returned, 
         "rawData" => raw_data,
         "readConcern" => read_concern,
         "readPreference" => selection_criteria,
-    });
-    documents(go!(action)?)
+    }))
 }
 
-fn run_command(database: &Database, mut arguments: Arguments) -> Result<Returned, Failure> {
+fn run_command(database: &Database, mut arguments: Arguments<'_>) -> Result<Returned, Failure> {
     let command: Document = command(&mut arguments)?;
-    let action = with_arguments!(database.run_command(command), arguments, {
+    let done = act!(database.run_command(command), arguments, {
         "readPreference" => selection_criteria,
     });
-    Ok(Returned::Value(go!(action)?.into()))
+    Ok(Returned::Value(done.into()))
 }
 
-fn run_cursor_command(database: &Database, arguments: Arguments) -> Result<Returned, Failure> {
-    documents(open(database, arguments)?)
+/// Runs a command by one of the macros that open a cursor.
+macro_rules! with_cursor_command {
+    ($way:ident, $database:ident, $arguments:ident) => {{
+        let command = command(&mut $arguments)?;
+        $way!($database.run_cursor_command(command), $arguments, {
+            "batchSize" => batch_size,
+            "comment" => comment: Bson,
+            "cursorType" => cursor_type,
+            "maxTimeMS" => max_time,
+            "readPreference" => selection_criteria,
+        })
+    }};
 }
 
-fn create_command_cursor(database: &Database, arguments: Arguments) -> Result<Returned, Failure> {
-    let cursor = Mutex::new(open(database, arguments)?);
-    Ok(Returned::Entity(Entity::Cursor(Arc::new(cursor))))
+fn run_cursor_command(
+    database: &Database,
+    mut arguments: Arguments<'_>,
+) -> Result<Returned, Failure> {
+    Ok(with_cursor_command!(documents, database, arguments))
 }
 
-fn open(database: &Database, mut arguments: Arguments) -> Result<Cursor<Document>, Failure> {
-    let command = command(&mut arguments)?;
-    let action = with_arguments!(database.run_cursor_command(command), arguments, {
-        "batchSize" => batch_size,
-        "comment" => comment: Bson,
-        "cursorType" => cursor_type,
-        "maxTimeMS" => max_time,
-        "readPreference" => selection_criteria,
-    });
-    Ok(go!(action)?)
+fn create_command_cursor(
+    database: &Database,
+    mut arguments: Arguments<'_>,
+) -> Result<Returned, Failure> {
+    let cursor = with_cursor_command!(open, database, arguments);
+    Ok(Returned::Entity(Entity::cursor(cursor)))
 }
 
 /// The command of an operation, which must be of the name that is told beside it.
-fn command(arguments: &mut Arguments) -> Result<Document, String> {
+fn command(arguments: &mut Arguments<'_>) -> Result<Document, String> {
     let name: String = arguments.need("commandName")?;
     let command: Document = arguments.need("command")?;
     if command.keys().next() == Some(&name) {

@@ -2,15 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bson::Document;
-
 use super::Perform;
-use super::flavor::driver::Cursor;
-use super::flavor::wait;
-use super::{Failure, Returned};
-use crate::unified::arguments::Arguments;
+use super::{Arguments, CursorEntity, Failure, Returned};
 
-type Shared = Arc<Mutex<Cursor<Document>>>;
+type Shared = Arc<Mutex<CursorEntity>>;
 
 /// The operation of that name.
 pub(super) fn named(name: &str) -> Option<Perform<Shared>> {
@@ -22,28 +17,28 @@ pub(super) fn named(name: &str) -> Option<Perform<Shared>> {
     })
 }
 
-fn iterate(cursor: &Shared, arguments: Arguments) -> Result<Returned, Failure> {
+fn iterate(cursor: &Shared, arguments: Arguments<'_>) -> Result<Returned, Failure> {
     arguments.finish()?;
     let mut cursor = cursor.lock().unwrap_or_else(PoisonError::into_inner);
-    if !wait!(cursor.advance())? {
+    if !cursor.advance()?? {
         return Ok(Returned::Nothing);
     }
-    Ok(Returned::document(Some(cursor.deserialize_current()?)))
+    Ok(Returned::document(Some(cursor.current()?)))
 }
 
-fn iterate_once(cursor: &Shared, arguments: Arguments) -> Result<Returned, Failure> {
+fn iterate_once(cursor: &Shared, arguments: Arguments<'_>) -> Result<Returned, Failure> {
     arguments.finish()?;
     let mut cursor = cursor.lock().unwrap_or_else(PoisonError::into_inner);
-    if !wait!(cursor.try_advance())? {
+    if !cursor.try_advance()?? {
         return Ok(Returned::Nothing);
     }
-    Ok(Returned::document(Some(cursor.deserialize_current()?)))
+    Ok(Returned::document(Some(cursor.current()?)))
 }
 
 /// Errors are passed over, by the format's rules: what `killCursors` came to is told by events.
-fn close(cursor: &Shared, arguments: Arguments) -> Result<Returned, Failure> {
+fn close(cursor: &Shared, arguments: Arguments<'_>) -> Result<Returned, Failure> {
     arguments.finish()?;
     let mut cursor = cursor.lock().unwrap_or_else(PoisonError::into_inner);
-    let _ = wait!(cursor.close());
+    let _ = cursor.close()?;
     Ok(Returned::Nothing)
 }

@@ -7,8 +7,8 @@ use super::Perform;
 use super::flavor::driver::Collection;
 use super::flavor::driver::action::Action;
 use super::flavor::go;
-use super::{Failure, Returned};
-use crate::unified::arguments::{Arguments, with_arguments};
+use super::{Arguments, Failure, Returned, act};
+use crate::unified::arguments::with_arguments;
 
 /// The operation of that name.
 pub(super) fn named(name: &str) -> Option<Perform<Collection<Document>>> {
@@ -22,11 +22,11 @@ pub(super) fn named(name: &str) -> Option<Perform<Collection<Document>>> {
 
 fn find_one_and_update(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let filter = arguments.need("filter")?;
     let update: UpdateModifications = arguments.need("update")?;
-    let action = with_arguments!(collection.find_one_and_update(filter, update), arguments, {
+    let done = act!(collection.find_one_and_update(filter, update), arguments, {
         "arrayFilters" => array_filters: Vec<Document>,
         "bypassDocumentValidation" => bypass_document_validation,
         "collation" => collation,
@@ -41,17 +41,17 @@ fn find_one_and_update(
         "upsert" => upsert,
         "writeConcern" => write_concern,
     });
-    Ok(Returned::document(go!(action)?))
+    Ok(Returned::document(done))
 }
 
 fn find_one_and_replace(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let filter = arguments.need("filter")?;
     let replacement: Document = arguments.need("replacement")?;
     let action = collection.find_one_and_replace(filter, replacement);
-    let action = with_arguments!(action, arguments, {
+    let done = act!(action, arguments, {
         "bypassDocumentValidation" => bypass_document_validation,
         "collation" => collation,
         "comment" => comment: Bson,
@@ -65,15 +65,15 @@ fn find_one_and_replace(
         "upsert" => upsert,
         "writeConcern" => write_concern,
     });
-    Ok(Returned::document(go!(action)?))
+    Ok(Returned::document(done))
 }
 
 fn find_one_and_delete(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let filter = arguments.need("filter")?;
-    let action = with_arguments!(collection.find_one_and_delete(filter), arguments, {
+    let done = act!(collection.find_one_and_delete(filter), arguments, {
         "collation" => collation,
         "comment" => comment: Bson,
         "hint" => hint,
@@ -84,5 +84,5 @@ fn find_one_and_delete(
         "sort" => sort,
         "writeConcern" => write_concern,
     });
-    Ok(Returned::document(go!(action)?))
+    Ok(Returned::document(done))
 }

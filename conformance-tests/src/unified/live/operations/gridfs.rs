@@ -7,8 +7,8 @@ use super::Perform;
 use super::flavor::driver::action::Action;
 use super::flavor::driver::gridfs::GridFsBucket;
 use super::flavor::{collect, go};
-use super::{Failure, Returned};
-use crate::unified::arguments::{Arguments, with_arguments};
+use super::{Arguments, Failure, Returned};
+use crate::unified::arguments::with_arguments;
 use crate::unified::matching::bytes_of_hex;
 
 /// The operation of that name.
@@ -27,7 +27,7 @@ pub(super) fn named(name: &str) -> Option<Perform<GridFsBucket>> {
     })
 }
 
-fn upload(bucket: &GridFsBucket, mut arguments: Arguments) -> Result<Returned, Failure> {
+fn upload(bucket: &GridFsBucket, mut arguments: Arguments<'_>) -> Result<Returned, Failure> {
     let name: String = arguments.need("filename")?;
     let source: Document = arguments.need("source")?;
     let source = bytes(&source)?;
@@ -54,7 +54,7 @@ fn bytes(source: &Document) -> Result<Vec<u8>, String> {
     bytes.ok_or_else(|| format!("argument `source`: expected $$hexBytes, found {source}"))
 }
 
-fn download(bucket: &GridFsBucket, mut arguments: Arguments) -> Result<Returned, Failure> {
+fn download(bucket: &GridFsBucket, mut arguments: Arguments<'_>) -> Result<Returned, Failure> {
     let id: Bson = arguments.need("id")?;
     arguments.finish()?;
     let mut content = Vec::new();
@@ -62,7 +62,10 @@ fn download(bucket: &GridFsBucket, mut arguments: Arguments) -> Result<Returned,
     Ok(returned(content))
 }
 
-fn download_by_name(bucket: &GridFsBucket, mut arguments: Arguments) -> Result<Returned, Failure> {
+fn download_by_name(
+    bucket: &GridFsBucket,
+    mut arguments: Arguments<'_>,
+) -> Result<Returned, Failure> {
     let name: String = arguments.need("filename")?;
     let mut content = Vec::new();
     let action = bucket.download_to_writer_by_name(name, &mut content);
@@ -80,7 +83,7 @@ fn returned(content: Vec<u8>) -> Returned {
     }))
 }
 
-fn find(bucket: &GridFsBucket, mut arguments: Arguments) -> Result<Returned, Failure> {
+fn find(bucket: &GridFsBucket, mut arguments: Arguments<'_>) -> Result<Returned, Failure> {
     let filter = arguments.need("filter")?;
     let action = with_arguments!(bucket.find(filter), arguments, {
         "allowDiskUse" => allow_disk_use,
@@ -96,21 +99,24 @@ fn find(bucket: &GridFsBucket, mut arguments: Arguments) -> Result<Returned, Fai
     Ok(Returned::Value(files.into()))
 }
 
-fn delete(bucket: &GridFsBucket, mut arguments: Arguments) -> Result<Returned, Failure> {
+fn delete(bucket: &GridFsBucket, mut arguments: Arguments<'_>) -> Result<Returned, Failure> {
     let id: Bson = arguments.need("id")?;
     arguments.finish()?;
     go!(bucket.delete(id))?;
     Ok(Returned::Nothing)
 }
 
-fn delete_by_name(bucket: &GridFsBucket, mut arguments: Arguments) -> Result<Returned, Failure> {
+fn delete_by_name(
+    bucket: &GridFsBucket,
+    mut arguments: Arguments<'_>,
+) -> Result<Returned, Failure> {
     let name: String = arguments.need("filename")?;
     arguments.finish()?;
     go!(bucket.delete_by_name(name))?;
     Ok(Returned::Nothing)
 }
 
-fn rename(bucket: &GridFsBucket, mut arguments: Arguments) -> Result<Returned, Failure> {
+fn rename(bucket: &GridFsBucket, mut arguments: Arguments<'_>) -> Result<Returned, Failure> {
     let id: Bson = arguments.need("id")?;
     let name: String = arguments.need("newFilename")?;
     arguments.finish()?;
@@ -118,7 +124,10 @@ fn rename(bucket: &GridFsBucket, mut arguments: Arguments) -> Result<Returned, F
     Ok(Returned::Nothing)
 }
 
-fn rename_by_name(bucket: &GridFsBucket, mut arguments: Arguments) -> Result<Returned, Failure> {
+fn rename_by_name(
+    bucket: &GridFsBucket,
+    mut arguments: Arguments<'_>,
+) -> Result<Returned, Failure> {
     let name: String = arguments.need("filename")?;
     let new_name: String = arguments.need("newFilename")?;
     arguments.finish()?;
@@ -126,7 +135,7 @@ fn rename_by_name(bucket: &GridFsBucket, mut arguments: Arguments) -> Result<Ret
     Ok(Returned::Nothing)
 }
 
-fn drop_bucket(bucket: &GridFsBucket, arguments: Arguments) -> Result<Returned, Failure> {
+fn drop_bucket(bucket: &GridFsBucket, arguments: Arguments<'_>) -> Result<Returned, Failure> {
     arguments.finish()?;
     go!(bucket.drop())?;
     Ok(Returned::Nothing)

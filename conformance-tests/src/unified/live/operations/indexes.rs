@@ -6,9 +6,9 @@ use super::Perform;
 use super::flavor::driver::Collection;
 use super::flavor::driver::action::Action;
 use super::flavor::driver::options::{IndexModel, IndexOptions};
-use super::flavor::{collect, go};
-use super::{Failure, Returned};
-use crate::unified::arguments::{Arguments, with_arguments};
+use super::flavor::go;
+use super::{Arguments, Failure, Returned, act, documents};
+use crate::unified::arguments::with_arguments;
 use crate::unified::file;
 
 /// The options of an index, which stand beside those of the command that makes it.
@@ -50,7 +50,7 @@ pub(super) fn named(name: &str) -> Option<Perform<Collection<Document>>> {
 
 fn create_index(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let keys: Document = arguments.need("keys")?;
     let mut options = doc! {};
@@ -61,83 +61,77 @@ fn create_index(
     }
     let options: IndexOptions = file::from_bson(options.into())?;
     let model = IndexModel::builder().keys(keys).options(options).build();
-    let action = with_arguments!(collection.create_index(model), arguments, {
+    let done = act!(collection.create_index(model), arguments, {
         "comment" => comment: Bson,
         "commitQuorum" => commit_quorum,
         "maxTimeMS" => max_time,
         "rawData" => raw_data,
         "writeConcern" => write_concern,
     });
-    Ok(Returned::Value(go!(action)?.index_name.into()))
+    Ok(Returned::Value(done.index_name.into()))
 }
 
 fn drop_index(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let name: String = arguments.need("name")?;
-    let action = with_arguments!(collection.drop_index(name), arguments, {
+    act!(collection.drop_index(name), arguments, {
         "comment" => comment: Bson,
         "maxTimeMS" => max_time,
         "rawData" => raw_data,
         "writeConcern" => write_concern,
     });
-    go!(action)?;
     Ok(Returned::Nothing)
 }
 
 fn drop_indexes(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
-    let action = with_arguments!(collection.drop_indexes(), arguments, {
+    act!(collection.drop_indexes(), arguments, {
         "comment" => comment: Bson,
         "maxTimeMS" => max_time,
         "rawData" => raw_data,
         "writeConcern" => write_concern,
     });
-    go!(action)?;
     Ok(Returned::Nothing)
 }
 
 fn list_indexes(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
-    let action = with_arguments!(collection.list_indexes(), arguments, {
+    Ok(documents!(collection.list_indexes(), arguments, {
         "batchSize" => batch_size,
         "comment" => comment: Bson,
         "maxTimeMS" => max_time,
         "rawData" => raw_data,
-    });
-    let cursor = go!(action)?.with_type::<Document>();
-    let indexes: Vec<Document> = collect!(cursor)?;
-    Ok(Returned::Value(indexes.into()))
+    }))
 }
 
 fn list_index_names(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
-    let action = with_arguments!(collection.list_index_names(), arguments, {
+    let done = act!(collection.list_index_names(), arguments, {
         "batchSize" => batch_size,
         "comment" => comment: Bson,
         "maxTimeMS" => max_time,
         "rawData" => raw_data,
     });
-    Ok(Returned::Value(go!(action)?.into()))
+    Ok(Returned::Value(done.into()))
 }
 
 fn rename(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let to: String = arguments.need("to")?;
-    let action = with_arguments!(collection.rename(to), arguments, {
+    act!(collection.rename(to), arguments, {
         "comment" => comment: Bson,
         "dropTarget" => drop_target,
         "writeConcern" => write_concern,
     });
-    go!(action)?;
     Ok(Returned::Nothing)
 }

@@ -1,17 +1,15 @@
 //! Reading the documents of a collection.
 
-use std::sync::{Arc, Mutex};
-
 use bson::{Bson, Document};
 
 use super::Perform;
+use super::flavor::driver::Collection;
 use super::flavor::driver::action::Action;
-use super::flavor::driver::{Collection, Cursor};
-use super::flavor::{collect, go};
-use crate::unified::arguments::{Arguments, with_arguments};
+use super::flavor::go;
+use crate::unified::arguments::with_arguments;
 use crate::unified::results::number;
 
-use super::{Entity, Failure, Returned};
+use super::{Arguments, CursorEntity, Entity, Failure, Returned, act, documents, open};
 
 /// The operation of that name.
 pub(super) fn named(name: &str) -> Option<Perform<Collection<Document>>> {
@@ -30,10 +28,10 @@ pub(super) fn named(name: &str) -> Option<Perform<Collection<Document>>> {
 
 fn aggregate(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let pipeline: Vec<Document> = arguments.need("pipeline")?;
-    let action = with_arguments!(collection.aggregate(pipeline), arguments, {
+    Ok(documents!(collection.aggregate(pipeline), arguments, {
         "allowDiskUse" => allow_disk_use,
         "batchSize" => batch_size,
         "bypassDocumentValidation" => bypass_document_validation,
@@ -46,16 +44,15 @@ fn aggregate(
         "rawData" => raw_data,
         "readConcern" => read_concern,
         "readPreference" => selection_criteria,
-    });
-    documents(go!(action)?)
+    }))
 }
 
 fn count_documents(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let filter = arguments.need("filter")?;
-    let action = with_arguments!(collection.count_documents(filter), arguments, {
+    let done = act!(collection.count_documents(filter), arguments, {
         "collation" => collation,
         "comment" => comment: Bson,
         "hint" => hint,
@@ -66,12 +63,15 @@ fn count_documents(
         "readConcern" => read_concern,
         "readPreference" => selection_criteria,
     });
-    Ok(Returned::Value(number(go!(action)?)))
+    Ok(Returned::Value(number(done)))
 }
 
-fn count(collection: &Collection<Document>, mut arguments: Arguments) -> Result<Returned, Failure> {
+fn count(
+    collection: &Collection<Document>,
+    mut arguments: Arguments<'_>,
+) -> Result<Returned, Failure> {
     let filter = arguments.need("filter")?;
-    let action = with_arguments!(collection.count(filter), arguments, {
+    let done = act!(collection.count(filter), arguments, {
         "collation" => collation,
         "comment" => comment: Bson,
         "hint" => hint,
@@ -82,30 +82,30 @@ fn count(collection: &Collection<Document>, mut arguments: Arguments) -> Result<
         "readPreference" => selection_criteria,
         "skip" => skip,
     });
-    Ok(Returned::Value(number(go!(action)?)))
+    Ok(Returned::Value(number(done)))
 }
 
 fn estimated_document_count(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
-    let action = with_arguments!(collection.estimated_document_count(), arguments, {
+    let done = act!(collection.estimated_document_count(), arguments, {
         "comment" => comment: Bson,
         "maxTimeMS" => max_time,
         "rawData" => raw_data,
         "readConcern" => read_concern,
         "readPreference" => selection_criteria,
     });
-    Ok(Returned::Value(number(go!(action)?)))
+    Ok(Returned::Value(number(done)))
 }
 
 fn distinct(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let field: String = arguments.need("fieldName")?;
     let filter = arguments.need("filter")?;
-    let action = with_arguments!(collection.distinct(field, filter), arguments, {
+    let done = act!(collection.distinct(field, filter), arguments, {
         "collation" => collation,
         "comment" => comment: Bson,
         "hint" => hint,
@@ -114,59 +114,61 @@ fn distinct(
         "readConcern" => read_concern,
         "readPreference" => selection_criteria,
     });
-    Ok(Returned::Exact(Bson::Array(go!(action)?)))
+    Ok(Returned::Exact(Bson::Array(done)))
 }
 
-fn find(collection: &Collection<Document>, arguments: Arguments) -> Result<Returned, Failure> {
-    documents(open(collection, arguments)?)
+/// Finds documents by one of the macros that open a cursor.
+macro_rules! with_find {
+    ($way:ident, $collection:ident, $arguments:ident) => {{
+        let filter = $arguments.need("filter")?;
+        $way!($collection.find(filter), $arguments, {
+            "allowDiskUse" => allow_disk_use,
+            "allowPartialResults" => allow_partial_results,
+            "batchSize" => batch_size,
+            "collation" => collation,
+            "comment" => comment: Bson,
+            "cursorType" => cursor_type,
+            "hint" => hint,
+            "let" => let_vars,
+            "limit" => limit,
+            "max" => max,
+            "maxAwaitTimeMS" => max_await_time,
+            "maxTimeMS" => max_time,
+            "min" => min,
+            "noCursorTimeout" => no_cursor_timeout,
+            "projection" => projection,
+            "returnKey" => return_key,
+            "showRecordId" => show_record_id,
+            "skip" => skip,
+            "sort" => sort,
+            "rawData" => raw_data,
+            "readConcern" => read_concern,
+            "readPreference" => selection_criteria,
+        })
+    }};
+}
+
+fn find(
+    collection: &Collection<Document>,
+    mut arguments: Arguments<'_>,
+) -> Result<Returned, Failure> {
+    Ok(with_find!(documents, collection, arguments))
 }
 
 fn create_find_cursor(
     collection: &Collection<Document>,
-    arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
-    let cursor = Mutex::new(open(collection, arguments)?);
-    Ok(Returned::Entity(Entity::Cursor(Arc::new(cursor))))
-}
-
-fn open(
-    collection: &Collection<Document>,
-    mut arguments: Arguments,
-) -> Result<Cursor<Document>, Failure> {
-    let filter = arguments.need("filter")?;
-    let action = with_arguments!(collection.find(filter), arguments, {
-        "allowDiskUse" => allow_disk_use,
-        "allowPartialResults" => allow_partial_results,
-        "batchSize" => batch_size,
-        "collation" => collation,
-        "comment" => comment: Bson,
-        "cursorType" => cursor_type,
-        "hint" => hint,
-        "let" => let_vars,
-        "limit" => limit,
-        "max" => max,
-        "maxAwaitTimeMS" => max_await_time,
-        "maxTimeMS" => max_time,
-        "min" => min,
-        "noCursorTimeout" => no_cursor_timeout,
-        "projection" => projection,
-        "returnKey" => return_key,
-        "showRecordId" => show_record_id,
-        "skip" => skip,
-        "sort" => sort,
-        "rawData" => raw_data,
-        "readConcern" => read_concern,
-        "readPreference" => selection_criteria,
-    });
-    Ok(go!(action)?)
+    let cursor = with_find!(open, collection, arguments);
+    Ok(Returned::Entity(Entity::cursor(cursor)))
 }
 
 fn find_one(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let filter = arguments.need("filter")?;
-    let action = with_arguments!(collection.find_one(filter), arguments, {
+    let done = act!(collection.find_one(filter), arguments, {
         "allowPartialResults" => allow_partial_results,
         "collation" => collation,
         "comment" => comment: Bson,
@@ -184,11 +186,5 @@ fn find_one(
         "readConcern" => read_concern,
         "readPreference" => selection_criteria,
     });
-    Ok(Returned::document(go!(action)?))
-}
-
-/// All documents of a cursor.
-pub(super) fn documents(cursor: Cursor<Document>) -> Result<Returned, Failure> {
-    let documents: Vec<Document> = collect!(cursor)?;
-    Ok(Returned::Value(documents.into()))
+    Ok(Returned::document(done))
 }

@@ -6,10 +6,8 @@ use super::Perform;
 use super::flavor::driver::Collection;
 use super::flavor::driver::action::Action;
 use super::flavor::driver::options::{AggregateOptions, SearchIndexModel};
-use super::flavor::go;
-use super::reads::documents;
-use super::{Failure, Returned};
-use crate::unified::arguments::Arguments;
+use super::flavor::{collect, go};
+use super::{Arguments, Failure, Returned};
 
 /// The operation of that name.
 pub(super) fn named(name: &str) -> Option<Perform<Collection<Document>>> {
@@ -25,7 +23,7 @@ pub(super) fn named(name: &str) -> Option<Perform<Collection<Document>>> {
 
 fn create_search_index(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let model: SearchIndexModel = arguments.need("model")?;
     arguments.finish()?;
@@ -35,7 +33,7 @@ fn create_search_index(
 
 fn create_search_indexes(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let models: Vec<SearchIndexModel> = arguments.need("models")?;
     arguments.finish()?;
@@ -45,7 +43,7 @@ fn create_search_indexes(
 
 fn update_search_index(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let name: String = arguments.need("name")?;
     let definition: Document = arguments.need("definition")?;
@@ -56,7 +54,7 @@ fn update_search_index(
 
 fn drop_search_index(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let name: String = arguments.need("name")?;
     arguments.finish()?;
@@ -66,7 +64,7 @@ fn drop_search_index(
 
 fn list_search_indexes(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let name: Option<String> = arguments.take("name")?;
     let options: Option<AggregateOptions> = arguments.take("aggregationOptions")?;
@@ -75,5 +73,6 @@ fn list_search_indexes(
         .list_search_indexes()
         .optional(name, |action, name| action.name(name))
         .optional(options, |action, options| action.aggregate_options(options));
-    documents(go!(action)?)
+    let indexes: Vec<Document> = collect!(go!(action)?)?;
+    Ok(Returned::Value(indexes.into()))
 }

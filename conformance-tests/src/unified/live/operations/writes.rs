@@ -7,8 +7,8 @@ use super::Perform;
 use super::flavor::driver::Collection;
 use super::flavor::driver::action::{Action, Delete, Update};
 use super::flavor::go;
-use super::{Failure, Returned};
-use crate::unified::arguments::{Arguments, with_arguments};
+use super::{Arguments, Failure, Returned, act};
+use crate::unified::arguments::with_arguments;
 
 /// The operation of that name.
 pub(super) fn named(name: &str) -> Option<Perform<Collection<Document>>> {
@@ -26,36 +26,36 @@ pub(super) fn named(name: &str) -> Option<Perform<Collection<Document>>> {
 
 fn insert_one(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let document: Document = arguments.need("document")?;
-    let action = with_arguments!(collection.insert_one(document), arguments, {
+    let done = act!(collection.insert_one(document), arguments, {
         "bypassDocumentValidation" => bypass_document_validation,
         "comment" => comment: Bson,
         "rawData" => raw_data,
         "writeConcern" => write_concern,
     });
-    Ok(Returned::result(&go!(action)?))
+    Ok(Returned::result(&done))
 }
 
 fn insert_many(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let documents: Vec<Document> = arguments.need("documents")?;
-    let action = with_arguments!(collection.insert_many(documents), arguments, {
+    let done = act!(collection.insert_many(documents), arguments, {
         "bypassDocumentValidation" => bypass_document_validation,
         "comment" => comment: Bson,
         "ordered" => ordered,
         "rawData" => raw_data,
         "writeConcern" => write_concern,
     });
-    Ok(Returned::result(&go!(action)?))
+    Ok(Returned::result(&done))
 }
 
 fn update_one(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let filter = arguments.need("filter")?;
     let modifications: UpdateModifications = arguments.need("update")?;
@@ -64,15 +64,15 @@ fn update_one(
 
 fn update_many(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let filter = arguments.need("filter")?;
     let modifications: UpdateModifications = arguments.need("update")?;
     update(collection.update_many(filter, modifications), arguments)
 }
 
-fn update(action: Update<'_>, mut arguments: Arguments) -> Result<Returned, Failure> {
-    let action = with_arguments!(action, arguments, {
+fn update(action: Update<'_>, mut arguments: Arguments<'_>) -> Result<Returned, Failure> {
+    let done = act!(action, arguments, {
         "arrayFilters" => array_filters: Vec<Document>,
         "bypassDocumentValidation" => bypass_document_validation,
         "collation" => collation,
@@ -84,16 +84,16 @@ fn update(action: Update<'_>, mut arguments: Arguments) -> Result<Returned, Fail
         "rawData" => raw_data,
         "writeConcern" => write_concern,
     });
-    Ok(Returned::result(&go!(action)?))
+    Ok(Returned::result(&done))
 }
 
 fn replace_one(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let filter = arguments.need("filter")?;
     let replacement: Document = arguments.need("replacement")?;
-    let action = with_arguments!(collection.replace_one(filter, replacement), arguments, {
+    let done = act!(collection.replace_one(filter, replacement), arguments, {
         "bypassDocumentValidation" => bypass_document_validation,
         "collation" => collation,
         "comment" => comment: Bson,
@@ -104,12 +104,12 @@ fn replace_one(
         "rawData" => raw_data,
         "writeConcern" => write_concern,
     });
-    Ok(Returned::result(&go!(action)?))
+    Ok(Returned::result(&done))
 }
 
 fn delete_one(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let filter = arguments.need("filter")?;
     delete(collection.delete_one(filter), arguments)
@@ -117,14 +117,14 @@ fn delete_one(
 
 fn delete_many(
     collection: &Collection<Document>,
-    mut arguments: Arguments,
+    mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let filter = arguments.need("filter")?;
     delete(collection.delete_many(filter), arguments)
 }
 
-fn delete(action: Delete<'_>, mut arguments: Arguments) -> Result<Returned, Failure> {
-    let action = with_arguments!(action, arguments, {
+fn delete(action: Delete<'_>, mut arguments: Arguments<'_>) -> Result<Returned, Failure> {
+    let done = act!(action, arguments, {
         "collation" => collation,
         "comment" => comment: Bson,
         "hint" => hint,
@@ -132,5 +132,5 @@ fn delete(action: Delete<'_>, mut arguments: Arguments) -> Result<Returned, Fail
         "rawData" => raw_data,
         "writeConcern" => write_concern,
     });
-    Ok(Returned::result(&go!(action)?))
+    Ok(Returned::result(&done))
 }

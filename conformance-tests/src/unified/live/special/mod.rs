@@ -3,6 +3,7 @@
 mod assertions;
 mod events;
 mod loops;
+mod sessions;
 mod topology;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use bson::Document;
 
+use super::sessions::{Within, in_session};
 use super::state::CaseState;
 use super::{create, flavor, operation};
 use crate::unified::arguments::Arguments;
@@ -22,7 +24,11 @@ type Special = fn(&Arc<CaseState>, Arguments) -> Result<(), String>;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Performs a special operation.
-pub(super) fn perform(case: &Arc<CaseState>, operation: &Operation) -> Result<(), String> {
+pub(super) fn perform(
+    case: &Arc<CaseState>,
+    operation: &Operation,
+    within: Option<Within<'_>>,
+) -> Result<(), String> {
     let expectation = operation.expectation();
     if !matches!(
         expectation,
@@ -33,9 +39,15 @@ pub(super) fn perform(case: &Arc<CaseState>, operation: &Operation) -> Result<()
     ) {
         return Err("special operations give no result and no error".to_owned());
     }
+    let mut arguments = Arguments::new(&operation.name, operation.arguments.clone());
+    if let Some(special) = sessions::named(&operation.name) {
+        let id: String = arguments.need("session")?;
+        return in_session(case, &id, within, |session| {
+            special(case, session, arguments)
+        });
+    }
     let special = named(&operation.name)
         .ok_or_else(|| format!("there is no special operation `{}`", operation.name))?;
-    let arguments = Arguments::new(&operation.name, operation.arguments.clone());
     special(case, arguments)
 }
 
@@ -72,6 +84,10 @@ fn create_entities(case: &Arc<CaseState>, mut arguments: Arguments) -> Result<()
 fn fail_point(case: &Arc<CaseState>, mut arguments: Arguments) -> Result<(), String> {
     let client: String = arguments.need("client")?;
     let command: Document = arguments.need("failPoint")?;
+    // Some cases name a session too, which setting a fail point has no part in.
+    if let Some(session) = arguments.take::<String>("session")? {
+        case.entities.session(&session)?;
+    }
     arguments.finish()?;
     let client = case.entities.client(&client)?;
     case.fail_points.set(&client, command)

@@ -1,0 +1,55 @@
+//! Cursors that a case has opened.
+
+use std::sync::Arc;
+
+use bson::Document;
+
+use super::flavor::driver::error::Result;
+use super::flavor::driver::{Cursor, SessionCursor};
+use super::flavor::wait;
+use super::sessions::SessionEntity;
+
+/// A cursor, and the session that it takes part in.
+pub(super) enum CursorEntity {
+    Free(Cursor<Document>),
+    InSession(SessionCursor<Document>, Arc<SessionEntity>),
+}
+
+impl CursorEntity {
+    /// Goes to the next document, however long that takes; tells whether there is one.
+    pub(super) fn advance(&mut self) -> std::result::Result<Result<bool>, String> {
+        match self {
+            Self::Free(cursor) => Ok(wait!(cursor.advance())),
+            Self::InSession(cursor, session) => {
+                session.lend(|session| wait!(cursor.advance(session)))
+            }
+        }
+    }
+
+    /// Goes to the next document, asking the server once at most; tells whether there is one.
+    pub(super) fn try_advance(&mut self) -> std::result::Result<Result<bool>, String> {
+        match self {
+            Self::Free(cursor) => Ok(wait!(cursor.try_advance())),
+            Self::InSession(cursor, session) => {
+                session.lend(|session| wait!(cursor.try_advance(session)))
+            }
+        }
+    }
+
+    /// The document that the cursor has gone to.
+    pub(super) fn current(&self) -> Result<Document> {
+        match self {
+            Self::Free(cursor) => cursor.deserialize_current(),
+            Self::InSession(cursor, _) => cursor.deserialize_current(),
+        }
+    }
+
+    pub(super) fn close(&mut self) -> std::result::Result<Result<()>, String> {
+        match self {
+            Self::Free(cursor) => Ok(wait!(cursor.close())),
+            Self::InSession(cursor, session) => {
+                session.lend(|session| wait!(cursor.close(session)))
+            }
+        }
+    }
+}

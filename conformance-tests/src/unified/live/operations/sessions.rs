@@ -1,0 +1,103 @@
+//! Operations on a session.
+
+use std::sync::Arc;
+
+use super::super::operation::perform_within;
+use super::super::sessions::{InSession, Within, in_session, transaction_options};
+use super::flavor::driver::ClientSession;
+use super::flavor::driver::error::Error;
+use super::flavor::{go, transact};
+use super::{CaseState, Failure, Returned, SessionEntity};
+use crate::unified::arguments::Arguments;
+use crate::unified::file::{self, Operation};
+
+/// Performs an operation on a session.
+pub(super) fn perform(
+    case: &Arc<CaseState>,
+    operation: &Operation,
+    entity: &SessionEntity,
+    within: Option<Within<'_>>,
+) -> Result<Returned, Failure> {
+    let name = operation.name.as_str();
+    let arguments = Arguments::new(name, operation.arguments.clone());
+    if name == "endSession" {
+        arguments.finish()?;
+        entity.end();
+        return Ok(Returned::Nothing);
+    }
+    let id = operation.object.as_str();
+    in_session(case, id, within, |InSession { session, .. }| match name {
+        "abortTransaction" => abort_transaction(session, arguments),
+        "commitTransaction" => commit_transaction(session, arguments),
+        "getSnapshotTime" => snapshot_time(session, arguments),
+        "startTransaction" => start_transaction(session, arguments),
+        "withTransaction" => with_transaction(case, Within { id, session }, arguments),
+        _ => Err(format!("a session has no operation `{name}`").into()),
+    })
+}
+
+fn start_transaction(
+    session: &mut ClientSession,
+    arguments: Arguments,
+) -> Result<Returned, Failure> {
+    let options = transaction_options(arguments)?;
+    go!(session.start_transaction().with_options(options))?;
+    Ok(Returned::Nothing)
+}
+
+fn commit_transaction(
+    session: &mut ClientSession,
+    arguments: Arguments,
+) -> Result<Returned, Failure> {
+    arguments.finish()?;
+    go!(session.commit_transaction())?;
+    Ok(Returned::Nothing)
+}
+
+fn abort_transaction(
+    session: &mut ClientSession,
+    arguments: Arguments,
+) -> Result<Returned, Failure> {
+    arguments.finish()?;
+    go!(session.abort_transaction())?;
+    Ok(Returned::Nothing)
+}
+
+fn snapshot_time(session: &mut ClientSession, arguments: Arguments) -> Result<Returned, Failure> {
+    arguments.finish()?;
+    Ok(match session.snapshot_time() {
+        Some(time) => Returned::Value(time.into()),
+        None => Returned::Nothing,
+    })
+}
+
+fn with_transaction(
+    case: &Arc<CaseState>,
+    lent: Within<'_>,
+    mut arguments: Arguments,
+) -> Result<Returned, Failure> {
+    let callback: Vec<Operation> = file::from_bson(arguments.need("callback")?)?;
+    let options = transaction_options(arguments)?;
+    let Within { id, session } = lent;
+    let mut broken = None;
+    let start = session.start_transaction().with_options(options);
+    let outcome = transact(start, |session| {
+        for operation in &callback {
+            let within = Within { id, session };
+            match perform_within(case, operation, Some(within)) {
+                Ok(None) => {}
+                Ok(Some(error)) => return Err(error),
+                Err(why) => {
+                    broken = Some(why);
+                    return Err(Error::custom("the case is broken"));
+                }
+            }
+        }
+        Ok(())
+    });
+    if let Some(why) = broken {
+        return Err(Failure::Runner(why));
+    }
+    outcome?;
+    Ok(Returned::Nothing)
+}
