@@ -7,7 +7,10 @@ use super::{
 use crate::{
     error::Result,
     options::{CreateCollectionOptions, WriteConcern},
-    proto::wire::{DocumentWriter, Reply},
+    proto::{
+        session::InSession,
+        wire::{DocumentWriter, Reply},
+    },
 };
 
 /// Makes a collection or view.
@@ -44,6 +47,10 @@ impl Operation for CreateCollection<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn in_session(&self) -> InSession {
+        InSession::Consistent
     }
 
     fn write_concern(&self) -> Option<&WriteConcern> {

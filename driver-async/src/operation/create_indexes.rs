@@ -4,7 +4,10 @@ use super::{Operation, Scope, Target, WIRE_4_4, fields::check_write_concern};
 use crate::{
     error::{Error, Result},
     options::{CreateIndexOptions, IndexModel, WriteConcern},
-    proto::wire::{DocumentWriter, Reply},
+    proto::{
+        session::InSession,
+        wire::{DocumentWriter, Reply},
+    },
 };
 
 /// Makes indexes.
@@ -56,6 +59,10 @@ impl Operation for CreateIndexes<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn in_session(&self) -> InSession {
+        InSession::Consistent
     }
 
     fn write_concern(&self) -> Option<&WriteConcern> {

@@ -7,7 +7,10 @@ use super::{
 use crate::{
     error::{Error, Result},
     options::{DropCollectionOptions, DropDatabaseOptions, WriteConcern},
-    proto::wire::{DocumentWriter, Reply},
+    proto::{
+        session::InSession,
+        wire::{DocumentWriter, Reply},
+    },
 };
 
 /// Drops a collection.
@@ -35,6 +38,10 @@ impl Operation for DropCollection<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn in_session(&self) -> InSession {
+        InSession::Consistent
     }
 
     fn write_concern(&self) -> Option<&WriteConcern> {
@@ -82,6 +89,10 @@ impl Operation for DropDatabase<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn in_session(&self) -> InSession {
+        InSession::Consistent
     }
 
     fn write_concern(&self) -> Option<&WriteConcern> {

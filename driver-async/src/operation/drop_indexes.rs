@@ -6,7 +6,10 @@ use super::{Operation, Scope, Target, drop::already_gone, fields::check_write_co
 use crate::{
     error::{Error, Result},
     options::{DropIndexOptions, WriteConcern},
-    proto::wire::{DocumentWriter, Reply},
+    proto::{
+        session::InSession,
+        wire::{DocumentWriter, Reply},
+    },
 };
 
 /// Drops one index by its name or its keys, or all but the one on `_id`.
@@ -68,6 +71,10 @@ impl Operation for DropIndexes<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn in_session(&self) -> InSession {
+        InSession::Consistent
     }
 
     fn write_concern(&self) -> Option<&WriteConcern> {

@@ -9,7 +9,10 @@ use super::{
 use crate::{
     error::Result,
     options::{ModifyCollectionOptions, WriteConcern},
-    proto::wire::{DocumentWriter, Reply},
+    proto::{
+        session::InSession,
+        wire::{DocumentWriter, Reply},
+    },
 };
 
 /// Changes a collection or view.
@@ -40,6 +43,10 @@ impl Operation for ModifyCollection<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn in_session(&self) -> InSession {
+        InSession::Consistent
     }
 
     fn write_concern(&self) -> Option<&WriteConcern> {

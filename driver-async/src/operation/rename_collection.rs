@@ -5,7 +5,10 @@ use crate::{
     error::Result,
     namespace::Namespace,
     options::{RenameCollectionOptions, RenameTarget, WriteConcern},
-    proto::wire::{DocumentWriter, Reply},
+    proto::{
+        session::InSession,
+        wire::{DocumentWriter, Reply},
+    },
 };
 
 /// Gives a collection another name.
@@ -39,6 +42,10 @@ impl Operation for RenameCollection<'_> {
 
     fn database(&self) -> &str {
         "admin"
+    }
+
+    fn in_session(&self) -> InSession {
+        InSession::Consistent
     }
 
     fn write_concern(&self) -> Option<&WriteConcern> {
