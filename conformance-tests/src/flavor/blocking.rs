@@ -1,8 +1,5 @@
 //! The blocking driver.
 
-use motorcade_sync::error::Result;
-use motorcade_sync::{ClientSession, StartTransaction};
-
 use crate::case::Flavor;
 
 pub use motorcade_sync as driver;
@@ -12,18 +9,6 @@ pub use std::thread::spawn;
 
 /// The driver that is tested.
 pub const FLAVOR: Flavor = Flavor::Sync;
-
-/// Runs a callback in a transaction; both drivers' sessions begin such a one by their own types.
-///
-/// # Errors
-///
-/// As [`StartTransaction::and_run`].
-pub fn transact<R>(
-    start: StartTransaction<'_>,
-    callback: impl FnMut(&mut ClientSession) -> Result<R>,
-) -> Result<R> {
-    start.and_run(callback)
-}
 
 /// Performs an action: `go!(people.insert_one(doc! {..}))`.
 #[doc(hidden)]

@@ -3,11 +3,7 @@
 
 use std::sync::OnceLock;
 
-use motorcade::ClientSession;
-use motorcade::action::StartTransaction;
-use motorcade::error::Result;
 use tokio::runtime::Runtime;
-use tokio::task::block_in_place;
 
 use crate::case::Flavor;
 
@@ -26,19 +22,6 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     let runtime = RUNTIME.get_or_init(|| Runtime::new().expect("starts a runtime"));
     runtime.block_on(async { future.await })
-}
-
-/// Runs a callback that blocks in a transaction.
-///
-/// # Errors
-///
-/// As [`StartTransaction::and_run2`].
-pub fn transact<R>(
-    start: StartTransaction<&mut ClientSession>,
-    mut callback: impl FnMut(&mut ClientSession) -> Result<R>,
-) -> Result<R> {
-    // Within it, this thread may block on the runtime again.
-    block_on(start.and_run2(async |session| block_in_place(|| callback(session))))
 }
 
 /// Performs an action: `go!(people.insert_one(doc! {..}))`.

@@ -16,6 +16,22 @@ pub fn with_options(base: &str, options: &Document) -> Result<String, String> {
     Ok(parts.join())
 }
 
+/// The connection string `base` with as many hosts as `useMultipleMongoses` wants: the first alone
+/// or several.
+///
+/// # Errors
+///
+/// Fails when several are wanted and there is one.
+pub fn with_hosts(base: &str, several: bool) -> Result<String, String> {
+    let mut parts = Parts::of(base)?;
+    if !several {
+        parts.keep_first_host();
+    } else if !parts.hosts.contains(',') {
+        return Err("the case needs a deployment with several routers".to_owned());
+    }
+    Ok(parts.join())
+}
+
 /// A connection string taken apart.
 struct Parts<'a> {
     scheme: &'a str,
@@ -59,16 +75,16 @@ impl<'a> Parts<'a> {
         // A direct connection is to one server, whatever set that belongs to.
         if name.eq_ignore_ascii_case("directConnection") && value == &Bson::Boolean(true) {
             self.remove("replicaSet");
-            let (user, hosts) = self.hosts.rsplit_once('@').unwrap_or(("", self.hosts));
-            let first = hosts.split(',').next().unwrap_or(hosts);
-            let end = if user.is_empty() {
-                first.len()
-            } else {
-                user.len() + 1 + first.len()
-            };
-            self.hosts = self.hosts.get(..end).unwrap_or(self.hosts);
+            self.keep_first_host();
         }
         Ok(())
+    }
+
+    fn keep_first_host(&mut self) {
+        let start = self.hosts.rfind('@').map_or(0, |at| at + 1);
+        let further = self.hosts.get(start..).and_then(|hosts| hosts.find(','));
+        let end = further.map_or(self.hosts.len(), |comma| start + comma);
+        self.hosts = self.hosts.get(..end).unwrap_or(self.hosts);
     }
 
     fn remove(&mut self, name: &str) {
@@ -107,6 +123,9 @@ fn text(name: &str, value: &Bson) -> Result<String, String> {
         Bson::Int64(value) => Ok(value.to_string()),
         Bson::Double(value) => Ok(value.to_string()),
         Bson::Document(document) => {
+            if document.keys().any(|key| key == "$$placeholder") {
+                return Err(format!("uriOptions: nothing stands in for `{name}` here"));
+            }
             let pairs: Result<Vec<_>, _> = document
                 .iter()
                 .map(|(key, value)| text(name, value).map(|value| format!("{key}:{value}")))
@@ -136,6 +155,29 @@ mod tests {
             with_options("mongodb://a:1", &doc! {}).unwrap(),
             "mongodb://a:1/"
         );
+    }
+
+    #[test]
+    fn a_value_that_must_be_replaced_is_refused() {
+        let properties = doc! { "ENVIRONMENT": { "$$placeholder": 1 } };
+        for options in [
+            doc! { "username": { "$$placeholder": 1 } },
+            doc! { "authMechanismProperties": properties },
+        ] {
+            let error = with_options("mongodb://a:1", &options).unwrap_err();
+            assert!(error.contains("nothing stands in for"), "{error}");
+        }
+    }
+
+    #[test]
+    fn as_many_routers_as_wanted_are_named() {
+        let routers = "mongodb://u:p@a:1,b:2/?x=y";
+        assert_eq!(
+            with_hosts(routers, false).unwrap(),
+            "mongodb://u:p@a:1/?x=y"
+        );
+        assert_eq!(with_hosts(routers, true).unwrap(), routers);
+        assert!(with_hosts("mongodb://a:1", true).is_err());
     }
 
     #[test]

@@ -112,9 +112,7 @@ impl TestFile {
 
 impl Test {
     fn check(&self) -> Result<(), String> {
-        for operation in &self.operations {
-            operation.check()?;
-        }
+        operation::check_all(&self.operations)?;
         self.expect_events
             .iter()
             .try_for_each(ExpectedEvents::check)
@@ -198,5 +196,26 @@ mod tests {
             .map(|operation| operation.expect_result.clone())
             .collect();
         assert_eq!(results, [Some(Bson::Null), None, Some(Bson::Int64(1))]);
+    }
+
+    #[test]
+    fn expectations_that_exclude_each_other_are_refused_wherever_they_stand() {
+        let both = json!({
+            "name": "find", "object": "c", "expectResult": 1, "expectError": { "isError": true },
+        });
+        let within = |name: &str, arguments| json!({ "name": name, "object": "testRunner", "arguments": arguments });
+        for operation in [
+            both.clone(),
+            within("runOnThread", json!({ "operation": both })),
+            within("loop", json!({ "operations": [both] })),
+            within(
+                "withTransaction",
+                json!({ "callback": [within("loop", json!({ "operations": [both] }))] }),
+            ),
+        ] {
+            let json = file(json!({ "description": "t", "operations": [operation] }));
+            let error = TestFile::parse(&json).unwrap_err();
+            assert!(error.contains("exclude each other"), "{json}: {error}");
+        }
     }
 }

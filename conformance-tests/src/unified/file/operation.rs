@@ -3,7 +3,7 @@
 use bson::{Bson, Document};
 use serde::Deserialize;
 
-use super::{expectation::ExpectedError, present};
+use super::{expectation::ExpectedError, from_bson, present};
 
 /// One operation of a case.
 #[derive(Clone, Debug, Deserialize)]
@@ -24,6 +24,11 @@ pub struct Operation {
     #[serde(default)]
     pub ignore_result_and_error: bool,
     pub save_result_as_entity: Option<String>,
+}
+
+/// Refuses operations whose expectations exclude each other.
+pub(super) fn check_all(operations: &[Operation]) -> Result<(), String> {
+    operations.iter().try_for_each(Operation::check)
 }
 
 /// What is to be done with the result of an operation.
@@ -55,8 +60,23 @@ impl Operation {
         }
     }
 
-    /// Refuses expectations that exclude each other.
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// Refuses expectations that exclude each other, here and in the operations within.
+    fn check(&self) -> Result<(), String> {
+        self.check_alone()?;
+        for name in ["callback", "operation", "operations"] {
+            let Some(within) = self.arguments.get(name) else {
+                continue;
+            };
+            let within: Vec<Self> = match within {
+                Bson::Array(_) => from_bson(within.clone())?,
+                _ => vec![from_bson(within.clone())?],
+            };
+            check_all(&within)?;
+        }
+        Ok(())
+    }
+
+    fn check_alone(&self) -> Result<(), String> {
         let said: Vec<&str> = [
             ("expectError", self.expect_error.is_some()),
             ("ignoreResultAndError", self.ignore_result_and_error),

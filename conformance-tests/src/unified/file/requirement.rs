@@ -42,6 +42,11 @@ pub enum TopologyName {
 }
 
 impl TopologyName {
+    /// True for sharded clusters, whatever their shards are.
+    pub fn is_sharded(self) -> bool {
+        matches!(self, Self::Sharded | Self::ShardedReplicaSet)
+    }
+
     /// The name as the format spells it.
     pub fn name(self) -> &'static str {
         match self {

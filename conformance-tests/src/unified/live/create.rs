@@ -103,7 +103,7 @@ fn client(case: &CaseState, described: &file::ClientEntity) -> Result<ClientEnti
     if described.auto_encrypt_opts.is_some() {
         return Err(missing::ENCRYPTION.to_owned());
     }
-    let uri = connection_string::with_options(case.environment.uri(), &described.uri_options)?;
+    let uri = uri(case, described)?;
     let mut options = go!(ClientOptions::parse(&uri)).map_err(|error| error.to_string())?;
     if let Some(api) = &described.server_api {
         options.server_api = Some(server_api(api)?);
@@ -122,6 +122,19 @@ fn client(case: &CaseState, described: &file::ClientEntity) -> Result<ClientEnti
         fill_pools(&recorder, min_pool_size, Duration::from_millis(patience))?;
     }
     Ok(ClientEntity::new(client, recorder, logs))
+}
+
+/// The deployment's connection string with the options of a client, and its routers as it wants.
+fn uri(case: &CaseState, described: &file::ClientEntity) -> Result<String, String> {
+    let environment = &case.environment;
+    let routers = described
+        .use_multiple_mongoses
+        .filter(|_| environment.facts().topology.is_sharded());
+    let base = match routers {
+        Some(several) => connection_string::with_hosts(environment.uri(), several)?,
+        None => environment.uri().to_owned(),
+    };
+    connection_string::with_options(&base, &described.uri_options)
 }
 
 fn is_set(options: &Document, name: &str) -> bool {

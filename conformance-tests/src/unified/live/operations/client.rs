@@ -21,6 +21,7 @@ pub(super) fn named(name: &str) -> Option<Perform<Arc<ClientEntity>>> {
     Some(match name {
         "appendMetadata" => append_metadata,
         "close" => close,
+        "dropDatabase" => drop_database,
         "listDatabaseNames" => list_database_names,
         "listDatabases" | "listDatabaseObjects" => list_databases,
         _ => return None,
@@ -53,6 +54,19 @@ fn append_metadata(
         .build();
     options.finish()?;
     client.client()?.append_metadata(info)?;
+    Ok(Returned::Nothing)
+}
+
+fn drop_database(
+    client: &Arc<ClientEntity>,
+    mut arguments: Arguments<'_>,
+) -> Result<Returned, Failure> {
+    let name: String = arguments.need("database")?;
+    let database = client.client()?.database(&name);
+    act!(database.drop(), arguments, {
+        "comment" => comment: Bson,
+        "writeConcern" => write_concern,
+    });
     Ok(Returned::Nothing)
 }
 

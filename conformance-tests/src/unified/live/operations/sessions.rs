@@ -6,7 +6,7 @@ use super::super::operation::perform_within;
 use super::super::sessions::{InSession, Within, in_session, transaction_options};
 use super::flavor::driver::ClientSession;
 use super::flavor::driver::error::Error;
-use super::flavor::{go, transact};
+use super::flavor::{go, run_in_transaction};
 use super::{CaseState, Failure, Returned, SessionEntity};
 use crate::unified::arguments::Arguments;
 use crate::unified::file::{self, Operation};
@@ -81,23 +81,32 @@ fn with_transaction(
     let Within { id, session } = lent;
     let mut broken = None;
     let start = session.start_transaction().with_options(options);
-    let outcome = transact(start, |session| {
-        for operation in &callback {
-            let within = Within { id, session };
-            match perform_within(case, operation, Some(within)) {
-                Ok(None) => {}
-                Ok(Some(error)) => return Err(error),
-                Err(why) => {
-                    broken = Some(why);
-                    return Err(Error::custom("the case is broken"));
-                }
-            }
-        }
-        Ok(())
+    let outcome = run_in_transaction!(start, |session| {
+        let done = perform_all(case, &callback, Within { id, session });
+        done.unwrap_or_else(|why| {
+            broken = Some(why);
+            Err(Error::custom("the case is broken"))
+        })
     });
     if let Some(why) = broken {
         return Err(Failure::Runner(why));
     }
     outcome?;
     Ok(Returned::Nothing)
+}
+
+/// Performs operations in a session that is lent, until the driver gives an error.
+fn perform_all(
+    case: &Arc<CaseState>,
+    operations: &[Operation],
+    lent: Within<'_>,
+) -> Result<Result<(), Error>, String> {
+    let Within { id, session } = lent;
+    for operation in operations {
+        let within = Within { id, session };
+        if let Some(error) = perform_within(case, operation, Some(within))? {
+            return Ok(Err(error));
+        }
+    }
+    Ok(Ok(()))
 }
