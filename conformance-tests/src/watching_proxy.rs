@@ -1,4 +1,4 @@
-//! A TCP proxy that looks at the commands that go through it.
+//! A TCP proxy that looks at the commands that go through it, and can hide a field of replies.
 //!
 //! Drivers tell listeners nothing of the commands of a handshake, so only the wire shows them.
 
@@ -27,6 +27,8 @@ pub struct WatchingProxy {
 #[derive(Debug)]
 struct Shared {
     target: String,
+    /// The name of the field that is hidden from clients.
+    hidden: Option<&'static str>,
     commands: Mutex<Vec<Document>>,
     is_over: AtomicBool,
 }
@@ -37,10 +39,23 @@ impl WatchingProxy {
     /// # Errors
     /// No port is free.
     pub fn start(target: impl Into<String>) -> io::Result<Self> {
+        Self::new(target.into(), None)
+    }
+
+    /// A proxy in whose replies that field has a name that nobody knows.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub fn hiding(target: impl Into<String>, field: &'static str) -> io::Result<Self> {
+        Self::new(target.into(), Some(field))
+    }
+
+    fn new(target: String, hidden: Option<&'static str>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared {
-            target: target.into(),
+            target,
+            hidden,
             commands: Mutex::default(),
             is_over: AtomicBool::new(false),
         });
@@ -93,21 +108,21 @@ impl Shared {
         let (Ok(mut answers), Ok(mut asker)) = (server.try_clone(), client.try_clone()) else {
             return;
         };
+        let hidden = self.hidden;
         thread::spawn(move || {
-            let _ = io::copy(&mut answers, &mut asker);
+            let _ = match hidden {
+                None => io::copy(&mut answers, &mut asker).map(drop),
+                Some(field) => answer(&answers, &asker, field),
+            };
             let _ = asker.shutdown(Shutdown::Both);
         });
         let _ = self.watch(&client, &server);
         let _ = server.shutdown(Shutdown::Both);
     }
 
-    fn watch(&self, mut client: &TcpStream, mut server: &TcpStream) -> io::Result<()> {
+    fn watch(&self, client: &TcpStream, mut server: &TcpStream) -> io::Result<()> {
         loop {
-            let mut message = vec![0; HEADER];
-            client.read_exact(&mut message)?;
-            let length = usize::try_from(number(&message, 0)?).unwrap_or(0);
-            message.resize(length.max(HEADER), 0);
-            client.read_exact(&mut message[HEADER..])?;
+            let message = read_message(client)?;
             if number(&message, 12)? == OP_MSG
                 && let Some(mut document) = message.get(DOCUMENT..)
                 && let Ok(command) = Document::from_reader(&mut document)
@@ -120,6 +135,29 @@ impl Shared {
             server.write_all(&message)?;
         }
     }
+}
+
+/// Carries replies, with another letter at the start of a field's name.
+fn answer(server: &TcpStream, mut client: &TcpStream, field: &str) -> io::Result<()> {
+    loop {
+        let mut message = read_message(server)?;
+        let found = message
+            .windows(field.len())
+            .position(|bytes| bytes == field.as_bytes());
+        if let Some(start) = found.and_then(|start| message.get_mut(start)) {
+            *start = b'x';
+        }
+        client.write_all(&message)?;
+    }
+}
+
+fn read_message(mut from: &TcpStream) -> io::Result<Vec<u8>> {
+    let mut message = vec![0; HEADER];
+    from.read_exact(&mut message)?;
+    let length = usize::try_from(number(&message, 0)?).unwrap_or(0);
+    message.resize(length.max(HEADER), 0);
+    from.read_exact(&mut message[HEADER..])?;
+    Ok(message)
 }
 
 fn number(message: &[u8], at: usize) -> io::Result<i32> {

@@ -23,7 +23,7 @@ conformance_tests::behaviours! {
     R101 raw_batches_work_in_a_transaction: ReplicaSet, Shared;
     F112 a_callback_runs_in_a_transaction_that_is_committed: ReplicaSet, Shared;
     F112 an_error_of_the_applications_own_passes_through_and_aborts: ReplicaSet, Shared;
-    F112 a_transient_error_runs_the_callback_again: ReplicaSet, Shared;
+    F112 a_transient_error_runs_the_callback_again: ReplicaSet, FailPoint;
 }
 
 fn an_explicit_session_does_not_return_with_its_cursor(deployment: &Deployment) {

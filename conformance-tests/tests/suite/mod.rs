@@ -30,6 +30,7 @@ mod monitoring;
 mod pool;
 mod pool_establishing;
 mod prose_crud;
+mod prose_sessions;
 mod reads;
 mod recorder;
 mod retries;
@@ -37,6 +38,7 @@ mod run_commands;
 mod servers;
 mod sessions;
 mod support;
+mod transactions;
 mod unacknowledged;
 mod writes;
 
@@ -65,6 +67,8 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
         batches::cases(),
         sessions::cases(),
         explicit_sessions::cases(),
+        prose_sessions::cases(),
+        transactions::cases(),
         retries::cases(),
         writes::cases(),
         unacknowledged::cases(),
