@@ -292,7 +292,7 @@ fn a_server_without_sessions_is_given_none_of_the_applications(deployment: &Depl
 
 fn monitoring_does_not_advance_the_cluster_time(deployment: &Deployment) {
     let server = deployment.servers().member(writable(deployment));
-    let hosts = [server.address().to_owned()];
+    let hosts = [server.address()];
     let options = "directConnection=true&heartbeatFrequencyMS=500&serverMonitoringMode=poll";
     let subject = Observed::at(deployment, &uri_of(deployment, &hosts, options));
     let other = Observed::new(deployment, "");
