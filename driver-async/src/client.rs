@@ -10,7 +10,7 @@ use crate::{
     options::{
         ClientOptions, DatabaseOptions, DriverInfo, ReadConcern, SelectionCriteria, WriteConcern,
     },
-    proto::topology::TopologySeed,
+    proto::{timeout::Timeout, topology::TopologySeed},
     topology::{Settings, Topology},
 };
 
@@ -68,6 +68,7 @@ impl Client {
                 selection_criteria: options.selection_criteria,
                 read_concern: options.read_concern,
                 write_concern: options.write_concern,
+                timeout: Timeout::inherited(options.timeout),
             },
         };
         Ok(Self {

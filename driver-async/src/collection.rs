@@ -10,6 +10,7 @@ use crate::{
     namespace::Namespace,
     operation::Scope,
     options::{CollectionOptions, ReadConcern, SelectionCriteria, WriteConcern},
+    proto::timeout::Timeout,
 };
 
 /// A handle to one collection, whose documents are of type `T`. Cloning it is cheap.
@@ -75,6 +76,7 @@ impl<T: Send + Sync> Collection<T> {
             selection_criteria: options.selection_criteria,
             read_concern: options.read_concern,
             write_concern: options.write_concern,
+            timeout: Timeout::inherited(options.timeout),
         };
         let handle = CollectionHandle {
             client: database.client().clone(),
@@ -123,6 +125,22 @@ impl<T: Send + Sync> Collection<T> {
     /// The write concern, unless an operation says otherwise.
     pub fn write_concern(&self) -> Option<&WriteConcern> {
         self.handle.concerns.write_concern.as_ref()
+    }
+
+    /// The same collection, whose operations have another timeout.
+    pub(crate) fn within(&self, timeout: Timeout) -> Self {
+        let handle = CollectionHandle {
+            client: self.handle.client.clone(),
+            namespace: self.handle.namespace.clone(),
+            concerns: Concerns {
+                timeout,
+                ..self.handle.concerns.clone()
+            },
+        };
+        Self {
+            handle: Arc::new(handle),
+            documents: PhantomData,
+        }
     }
 
     pub(crate) fn handle(&self) -> &CollectionHandle {

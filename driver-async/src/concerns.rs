@@ -3,14 +3,16 @@
 use crate::{
     operation::Scope,
     options::{ReadConcern, SelectionCriteria, WriteConcern},
+    proto::timeout::Timeout,
 };
 
-/// The concerns and read preference of a handle, those of the handles above it filled in.
+/// The concerns, read preference and timeout of a handle, those of the handles above it filled in.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Concerns {
     pub(crate) selection_criteria: Option<SelectionCriteria>,
     pub(crate) read_concern: Option<ReadConcern>,
     pub(crate) write_concern: Option<WriteConcern>,
+    pub(crate) timeout: Timeout,
 }
 
 impl Concerns {
@@ -22,6 +24,7 @@ impl Concerns {
                 .or_else(|| above.selection_criteria.clone()),
             read_concern: self.read_concern.or_else(|| above.read_concern.clone()),
             write_concern: self.write_concern.or_else(|| above.write_concern.clone()),
+            timeout: self.timeout.or(above.timeout),
         }
     }
 
@@ -33,6 +36,7 @@ impl Concerns {
             selection_criteria: self.selection_criteria.as_ref(),
             read_concern: self.read_concern.as_ref(),
             write_concern: self.write_concern.as_ref(),
+            timeout: self.timeout,
         }
     }
 }

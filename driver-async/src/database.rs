@@ -9,6 +9,7 @@ use crate::{
     namespace::Namespace,
     operation::Scope,
     options::{CollectionOptions, DatabaseOptions, ReadConcern, SelectionCriteria, WriteConcern},
+    proto::timeout::Timeout,
 };
 
 /// A handle to one database. Cloning it is cheap.
@@ -39,6 +40,7 @@ impl Database {
             selection_criteria: options.selection_criteria,
             read_concern: options.read_concern,
             write_concern: options.write_concern,
+            timeout: Timeout::inherited(options.timeout),
         };
         let concerns = own.or(client.concerns());
         Self {

@@ -22,6 +22,8 @@ pub enum Cause {
     WaitQueue,
     /// `socketTimeoutMS`.
     Socket,
+    /// `timeoutMS`.
+    Operation,
     /// Nothing ends the wait.
     Never,
 }
@@ -33,6 +35,7 @@ impl fmt::Display for Cause {
             Self::Connect => "connectTimeoutMS",
             Self::WaitQueue => "waitQueueTimeoutMS",
             Self::Socket => "socketTimeoutMS",
+            Self::Operation => "timeoutMS",
             Self::Never => "no limit",
         })
     }
@@ -44,6 +47,7 @@ pub struct Deadline {
     at: Option<Instant>,
     limit: Duration,
     cause: Cause,
+    is_of_operation: bool,
 }
 
 impl Deadline {
@@ -52,15 +56,22 @@ impl Deadline {
         at: None,
         limit: Duration::ZERO,
         cause: Cause::Never,
+        is_of_operation: false,
     };
 
     /// A deadline `limit` from now. A limit too far away to represent never passes.
     pub fn after(limit: Duration, cause: Cause) -> Self {
-        match clock::now().checked_add(limit) {
+        Self::from(clock::now(), limit, cause)
+    }
+
+    /// A deadline `limit` from a given moment. A limit too far away to represent never passes.
+    pub fn from(start: Instant, limit: Duration, cause: Cause) -> Self {
+        match start.checked_add(limit) {
             Some(at) => Self {
                 at: Some(at),
                 limit,
                 cause,
+                is_of_operation: false,
             },
             None => Self::NEVER,
         }
@@ -103,6 +114,20 @@ impl Deadline {
     /// The option that set the deadline.
     pub fn cause(&self) -> Cause {
         self.cause
+    }
+
+    /// The same deadline, for the time until an operation has a connection: with a `timeoutMS`,
+    /// `serverSelectionTimeoutMS` bounds all of that.
+    pub(crate) fn until_connected(self, selection: Self) -> Self {
+        Self {
+            is_of_operation: true,
+            ..self.or_earlier(selection)
+        }
+    }
+
+    /// Whether `waitQueueTimeoutMS` is out of force, because the operation has a `timeoutMS`.
+    pub(crate) fn replaces_wait_queue_limit(&self) -> bool {
+        self.is_of_operation
     }
 
     /// Awaits `future` until the deadline passes.

@@ -19,6 +19,7 @@ use std::{
     marker::PhantomData,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bson::{RawArray, RawDocument};
@@ -107,7 +108,15 @@ impl RawBatchCursor {
     /// # Errors
     /// As [`Cursor::close`](crate::Cursor::close).
     pub async fn close(&mut self) -> Result<()> {
-        self.feed.close().await
+        self.feed.close(None).await
+    }
+
+    /// Like [`Cursor::close_within`](crate::Cursor::close_within).
+    ///
+    /// # Errors
+    /// As [`Cursor::close_within`](crate::Cursor::close_within).
+    pub async fn close_within(&mut self, timeout: Duration) -> Result<()> {
+        self.feed.close(Some(timeout)).await
     }
 }
 
@@ -179,6 +188,20 @@ impl SessionRawBatchCursor {
     pub async fn close(&mut self, session: &mut ClientSession) -> Result<()> {
         self.owner.check(session)?;
         self.cursor.close().await
+    }
+
+    /// Like [`Cursor::close_within`](crate::Cursor::close_within).
+    ///
+    /// # Errors
+    /// As [`Cursor::close_within`](crate::Cursor::close_within), and an invalid-argument error for
+    /// another session than the cursor's.
+    pub async fn close_within(
+        &mut self,
+        session: &mut ClientSession,
+        timeout: Duration,
+    ) -> Result<()> {
+        self.owner.check(session)?;
+        self.cursor.close_within(timeout).await
     }
 }
 

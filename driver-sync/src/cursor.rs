@@ -6,7 +6,7 @@ use motorcade::{
     error::{Error, Result},
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use std::{future::poll_fn, pin::Pin};
+use std::{future::poll_fn, pin::Pin, time::Duration};
 
 use crate::runtime;
 
@@ -67,6 +67,12 @@ impl<T> Cursor<T> {
     #[track_caller]
     pub fn close(&mut self) -> Result<()> {
         runtime::block_on_unless_ready(self.inner.close())?
+    }
+
+    /// Like [`motorcade::Cursor::close_within`].
+    #[track_caller]
+    pub fn close_within(&mut self, timeout: Duration) -> Result<()> {
+        runtime::block_on_unless_ready(self.inner.close_within(timeout))?
     }
 }
 

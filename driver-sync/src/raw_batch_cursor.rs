@@ -1,6 +1,6 @@
 //! Whole batches, as the server sent them; like [`motorcade::raw_batch_cursor`].
 
-use std::{future::poll_fn, pin::Pin};
+use std::{future::poll_fn, pin::Pin, time::Duration};
 
 use futures_core::Stream;
 use motorcade::error::{Error, Result};
@@ -33,6 +33,12 @@ impl RawBatchCursor {
     #[track_caller]
     pub fn close(&mut self) -> Result<()> {
         runtime::block_on_unless_ready(self.inner.close())?
+    }
+
+    /// Like [`motorcade::raw_batch_cursor::RawBatchCursor::close_within`].
+    #[track_caller]
+    pub fn close_within(&mut self, timeout: Duration) -> Result<()> {
+        runtime::block_on_unless_ready(self.inner.close_within(timeout))?
     }
 }
 
@@ -81,6 +87,12 @@ impl SessionRawBatchCursor {
     #[track_caller]
     pub fn close(&mut self, session: &mut ClientSession) -> Result<()> {
         runtime::block_on_unless_ready(self.inner.close(session.inner()))?
+    }
+
+    /// Like [`motorcade::raw_batch_cursor::SessionRawBatchCursor::close_within`].
+    #[track_caller]
+    pub fn close_within(&mut self, session: &mut ClientSession, timeout: Duration) -> Result<()> {
+        runtime::block_on_unless_ready(self.inner.close_within(session.inner(), timeout))?
     }
 }
 

@@ -123,6 +123,7 @@ impl StartTransaction<'_> {
         write_concern: WriteConcern,
         selection_criteria: SelectionCriteria,
         max_commit_time: Duration,
+        timeout: Duration,
     }
 
     /// Like awaiting [`motorcade::action::StartTransaction`].
@@ -158,7 +159,7 @@ impl StartTransaction<'_> {
         F: for<'b> FnMut(&'b mut ClientSession) -> Result<R>,
     {
         let session = Guarded(self.session);
-        let mut run = TransactionRun::new(self.options);
+        let mut run = TransactionRun::new(&session.0.inner, self.options);
         loop {
             run.begin(&mut session.0.inner)?;
             let outcome = callback(session.0);

@@ -1,6 +1,6 @@
 //! The blocking cursor of a session.
 
-use std::{future::poll_fn, pin::Pin};
+use std::{future::poll_fn, pin::Pin, time::Duration};
 
 use futures_core::Stream;
 use motorcade::{
@@ -66,6 +66,12 @@ impl<T> SessionCursor<T> {
     #[track_caller]
     pub fn close(&mut self, session: &mut ClientSession) -> Result<()> {
         runtime::block_on_unless_ready(self.inner.close(session.inner()))?
+    }
+
+    /// Like [`motorcade::SessionCursor::close_within`].
+    #[track_caller]
+    pub fn close_within(&mut self, session: &mut ClientSession, timeout: Duration) -> Result<()> {
+        runtime::block_on_unless_ready(self.inner.close_within(session.inner(), timeout))?
     }
 }
 

@@ -16,7 +16,10 @@ use crate::{
     error::Result,
     exec,
     operation::{self, Scope, Source},
-    options::{AggregateOptions, Collation, Hint, ReadConcern, SelectionCriteria, WriteConcern},
+    options::{
+        AggregateOptions, Collation, CursorTimeoutMode, Hint, ReadConcern, SelectionCriteria,
+        WriteConcern,
+    },
     session::ClientSession,
 };
 
@@ -85,6 +88,8 @@ impl<'a> Aggregate<'a> {
 
 impl<'a, S, T> Aggregate<'a, S, T> {
     option_setters! { AggregateOptions {
+        timeout: Duration,
+        timeout_mode: CursorTimeoutMode,
         allow_disk_use: bool,
         batch_size: u32,
         bypass_document_validation: bool,

@@ -1,6 +1,6 @@
 //! Many writes at once: to one collection, or to any collections of the deployment.
 
-use std::{borrow::Borrow, marker::PhantomData};
+use std::{borrow::Borrow, marker::PhantomData, time::Duration};
 
 use bson::{Bson, Document, RawDocumentBuf};
 use serde::Serialize;
@@ -12,6 +12,7 @@ use super::{
 use crate::{
     bulk::Write,
     client::Client,
+    clock,
     collection::{Collection, CollectionHandle},
     cursor::Cursor,
     error::Result,
@@ -121,6 +122,7 @@ impl<'a, R> BulkWrite<'a, R> {
     session_setter! {}
 
     option_setters! { BulkWriteOptions {
+        timeout: Duration,
         ordered: bool,
         bypass_document_validation: bool,
         let_vars: Document,
@@ -132,17 +134,18 @@ impl<'a, R> BulkWrite<'a, R> {
         let executor = self.client.executor();
         let session = self.session;
         let scope = within(&session, self.client.concerns().scope("", ""));
+        let scope = scope.started(self.options.timeout, clock::now);
         let id = exec::next_operation_id();
-        let mut operation =
-            ClientBulkWrite::new(self.ops?, self.options, detail, scope.write_concern, id)?;
-        loop {
+        let mut operation = ClientBulkWrite::new(self.ops?, self.options, detail, scope, id)?;
+        let result = loop {
             if let Err(error) = run_batch(executor, &session, &mut operation).await {
-                return Err(operation.interrupted(error));
+                break Err(operation.interrupted(error));
             }
             if let Progress::Done(result) = operation.finish() {
-                return result;
+                break result;
             }
-        }
+        };
+        result.map_err(|error| scope.timeout.told(error))
     }
 }
 
@@ -254,6 +257,7 @@ impl<'a> CollectionBulkWrite<'a> {
     session_setter! {}
 
     option_setters! { CollectionBulkWriteOptions {
+        timeout: Duration,
         ordered: bool,
         bypass_document_validation: bool,
         let_vars: Document,
@@ -264,10 +268,11 @@ impl<'a> CollectionBulkWrite<'a> {
 
 action! { impl['a] CollectionBulkWrite<'a> => Result<CollectionBulkWriteResult>, |self| {
     let Self { collection, statements, options, session } = self;
-    let scope = within(&session, collection.scope());
+    let scope = within(&session, collection.scope()).started(options.timeout, clock::now);
     let id = exec::next_operation_id();
     let operation = operation::BulkWrite::new(scope, statements?, options, id)?;
-    run(collection.executor(), &session, operation).await
+    let result = run(collection.executor(), &session, operation).await;
+    result.map_err(|error| scope.timeout.told(error))
 } }
 
 /// Executes the batches one after the other.

@@ -16,8 +16,8 @@ use crate::{
     exec, operation,
     options::{
         ChangeStreamPreAndPostImages, ClusteredIndex, Collation, CreateCollectionOptions,
-        DropCollectionOptions, IndexOptionDefaults, ListCollectionsOptions, TimeseriesOptions,
-        ValidationAction, ValidationLevel, WriteConcern,
+        CursorTimeoutMode, DropCollectionOptions, IndexOptionDefaults, ListCollectionsOptions,
+        TimeseriesOptions, ValidationAction, ValidationLevel, WriteConcern,
     },
     results::CollectionSpecification,
     session::ClientSession,
@@ -133,6 +133,7 @@ impl<'a> CreateCollection<'a> {
     session_setter! {}
 
     option_setters! { CreateCollectionOptions {
+        timeout: Duration,
         capped: bool,
         size: u64,
         max: u64,
@@ -155,6 +156,7 @@ impl<'a> DropCollection<'a> {
     session_setter! {}
 
     option_setters! { DropCollectionOptions {
+        timeout: Duration,
         write_concern: WriteConcern,
         encrypted_fields: Document,
     } into { comment: Bson, } }
@@ -162,6 +164,8 @@ impl<'a> DropCollection<'a> {
 
 impl<'a, M, S> ListCollections<'a, M, S> {
     option_setters! { ListCollectionsOptions {
+        timeout: Duration,
+        timeout_mode: CursorTimeoutMode,
         batch_size: u32,
         filter: Document,
         authorized_collections: bool,

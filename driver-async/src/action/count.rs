@@ -107,6 +107,7 @@ impl<'a> CountDocuments<'a> {
     session_setter! {}
 
     option_setters! { CountOptions {
+        timeout: Duration,
         hint: Hint,
         limit: u64,
         max_time: Duration,
@@ -127,6 +128,7 @@ impl<'a> Count<'a> {
     session_setter! {}
 
     option_setters! { CountOptions {
+        timeout: Duration,
         hint: Hint,
         limit: u64,
         max_time: Duration,
@@ -147,6 +149,7 @@ impl<'a> EstimatedDocumentCount<'a> {
     session_setter! {}
 
     option_setters! { EstimatedDocumentCountOptions {
+        timeout: Duration,
         max_time: Duration,
         selection_criteria: SelectionCriteria,
         read_concern: ReadConcern,

@@ -1,6 +1,6 @@
 //! Dropping and listing databases.
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, time::Duration};
 
 use bson::{Bson, Document};
 
@@ -85,6 +85,7 @@ impl<'a, M> ListDatabases<'a, M> {
     session_setter! {}
 
     option_setters! { ListDatabasesOptions {
+        timeout: Duration,
         authorized_databases: bool,
         filter: Document,
     } into { comment: Bson, } }
@@ -94,13 +95,14 @@ impl<'a> DropDatabase<'a> {
     session_setter! {}
 
     option_setters! { DropDatabaseOptions {
+        timeout: Duration,
         write_concern: WriteConcern,
     } into { comment: Bson, } }
 }
 
 action! { impl['a] ListDatabases<'a, ListSpecifications>
     => Result<Vec<DatabaseSpecification>>, |self| {
-    let mut operation = operation::ListDatabases::specifications(self.options);
+    let mut operation = operation::ListDatabases::specifications(self.options, self.client.concerns().timeout);
     let mut databases = exec::execute_in(self.client.executor(), handle(&self.session), &mut operation).await?;
     let mut specifications = Vec::new();
     while databases.advance()? {
@@ -116,7 +118,7 @@ action! { impl['a] ListDatabases<'a, ListSpecifications>
 } }
 
 action! { impl['a] ListDatabases<'a, ListNames> => Result<Vec<String>>, |self| {
-    let mut operation = operation::ListDatabases::names(self.options);
+    let mut operation = operation::ListDatabases::names(self.options, self.client.concerns().timeout);
     let mut databases = exec::execute_in(self.client.executor(), handle(&self.session), &mut operation).await?;
     let mut names = Vec::new();
     while databases.advance()? {

@@ -1,5 +1,7 @@
 //! Deleting documents.
 
+use std::time::Duration;
+
 use bson::{Bson, Document};
 
 use super::{
@@ -60,6 +62,7 @@ impl<'a> Delete<'a> {
     session_setter! {}
 
     option_setters! { DeleteOptions {
+        timeout: Duration,
         collation: Collation,
         write_concern: WriteConcern,
         hint: Hint,

@@ -55,6 +55,7 @@ impl<'a, T> Distinct<'a, T> {
     session_setter! {}
 
     option_setters! { DistinctOptions {
+        timeout: Duration,
         max_time: Duration,
         selection_criteria: SelectionCriteria,
         read_concern: ReadConcern,

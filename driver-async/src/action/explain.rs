@@ -60,7 +60,7 @@ impl<'a> Explain<'a> {
         }
     }
 
-    option_setters! { ExplainOptions { max_time: Duration, } into { comment: Bson, } }
+    option_setters! { ExplainOptions { timeout: Duration,  max_time: Duration, } into { comment: Bson, } }
 }
 
 action! { impl['a] Explain<'a> => Result<Document>, |self| {

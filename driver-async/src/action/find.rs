@@ -15,7 +15,8 @@ use crate::{
     error::Result,
     exec, operation,
     options::{
-        Collation, CursorType, FindOneOptions, FindOptions, Hint, ReadConcern, SelectionCriteria,
+        Collation, CursorTimeoutMode, CursorType, FindOneOptions, FindOptions, Hint, ReadConcern,
+        SelectionCriteria,
     },
     session::ClientSession,
 };
@@ -91,6 +92,8 @@ impl<T: DeserializeOwned + Send + Sync> Collection<T> {
 
 impl<'a, T, S> Find<'a, T, S> {
     option_setters! { FindOptions {
+        timeout: Duration,
+        timeout_mode: CursorTimeoutMode,
         allow_disk_use: bool,
         allow_partial_results: bool,
         batch_size: u32,
@@ -159,6 +162,7 @@ impl<'a, T> FindOne<'a, T> {
     session_setter! {}
 
     option_setters! { FindOneOptions {
+        timeout: Duration,
         allow_disk_use: bool,
         allow_partial_results: bool,
         collation: Collation,

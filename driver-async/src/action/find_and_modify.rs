@@ -141,6 +141,7 @@ impl<'a, T> FindOneAndUpdate<'a, T> {
     session_setter! {}
 
     option_setters! { FindOneAndUpdateOptions {
+        timeout: Duration,
         bypass_document_validation: bool,
         max_time: Duration,
         projection: Document,
@@ -165,6 +166,7 @@ impl<'a, T> FindOneAndReplace<'a, T> {
     session_setter! {}
 
     option_setters! { FindOneAndReplaceOptions {
+        timeout: Duration,
         bypass_document_validation: bool,
         max_time: Duration,
         projection: Document,
@@ -189,6 +191,7 @@ impl<'a, T> FindOneAndDelete<'a, T> {
     session_setter! {}
 
     option_setters! { FindOneAndDeleteOptions {
+        timeout: Duration,
         max_time: Duration,
         projection: Document,
         sort: Document,

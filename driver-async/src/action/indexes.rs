@@ -15,8 +15,8 @@ use crate::{
     exec,
     operation::{self, Dropped},
     options::{
-        CommitQuorum, CreateIndexOptions, DropIndexOptions, IndexModel, ListIndexesOptions,
-        WriteConcern,
+        CommitQuorum, CreateIndexOptions, CursorTimeoutMode, DropIndexOptions, IndexModel,
+        ListIndexesOptions, WriteConcern,
     },
     results::{CreateIndexResult, CreateIndexesResult},
     session::ClientSession,
@@ -160,6 +160,7 @@ impl<'a, M> CreateIndex<'a, M> {
     session_setter! {}
 
     option_setters! { CreateIndexOptions {
+        timeout: Duration,
         commit_quorum: CommitQuorum,
         max_time: Duration,
         write_concern: WriteConcern,
@@ -193,6 +194,7 @@ impl<'a> DropIndex<'a> {
     session_setter! {}
 
     option_setters! { DropIndexOptions {
+        timeout: Duration,
         max_time: Duration,
         write_concern: WriteConcern,
         raw_data: bool,
@@ -201,6 +203,8 @@ impl<'a> DropIndex<'a> {
 
 impl<'a, M, S> ListIndexes<'a, M, S> {
     option_setters! { ListIndexesOptions {
+        timeout: Duration,
+        timeout_mode: CursorTimeoutMode,
         max_time: Duration,
         batch_size: u32,
         raw_data: bool,

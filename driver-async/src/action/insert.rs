@@ -1,6 +1,6 @@
 //! Inserting documents.
 
-use std::borrow::Borrow;
+use std::{borrow::Borrow, time::Duration};
 
 use bson::Bson;
 use serde::Serialize;
@@ -10,6 +10,7 @@ use super::{
     sessions::{handle, session_setter, within},
 };
 use crate::{
+    clock,
     collection::{Collection, CollectionHandle},
     error::Result,
     exec,
@@ -87,6 +88,7 @@ impl<'a> InsertOne<'a> {
     session_setter! {}
 
     option_setters! { InsertOneOptions {
+        timeout: Duration,
         bypass_document_validation: bool,
         write_concern: WriteConcern,
         raw_data: bool,
@@ -97,6 +99,7 @@ impl<'a> InsertMany<'a> {
     session_setter! {}
 
     option_setters! { InsertManyOptions {
+        timeout: Duration,
         bypass_document_validation: bool,
         ordered: bool,
         write_concern: WriteConcern,
@@ -113,8 +116,9 @@ action! { impl['a] InsertOne<'a> => Result<InsertOneResult>, |self| {
 
 action! { impl['a] InsertMany<'a> => Result<InsertManyResult>, |self| {
     let Self { collection, documents, options, session } = self;
-    let scope = within(&session, collection.scope());
+    let scope = within(&session, collection.scope()).started(options.timeout, clock::now);
     let id = exec::next_operation_id();
     let operation = BulkWrite::insert_many(scope, documents?, options, id)?;
-    insert_many_result(bulk_write::run(collection.executor(), &session, operation).await)
+    let result = bulk_write::run(collection.executor(), &session, operation).await;
+    insert_many_result(result).map_err(|error| scope.timeout.told(error))
 } }

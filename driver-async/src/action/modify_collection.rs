@@ -1,5 +1,7 @@
 //! Changing and renaming collections.
 
+use std::time::Duration;
+
 use bson::{Bson, Document};
 
 use super::{
@@ -101,6 +103,7 @@ impl<'a> ModifyCollection<'a> {
     session_setter! {}
 
     option_setters! { ModifyCollectionOptions {
+        timeout: Duration,
         index: IndexModification,
         validator: Document,
         validation_level: ValidationLevel,
@@ -123,6 +126,7 @@ impl<'a> RenameCollection<'a> {
     session_setter! {}
 
     option_setters! { RenameCollectionOptions {
+        timeout: Duration,
         drop_target: bool,
         write_concern: WriteConcern,
     } into { comment: Bson, } }

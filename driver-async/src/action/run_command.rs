@@ -12,8 +12,12 @@ use crate::{
     cursor::{Cursor, SessionCursor},
     database::Database,
     error::{Error, Result},
-    exec, operation,
-    options::{CursorType, RunCommandOptions, RunCursorCommandOptions, SelectionCriteria},
+    exec,
+    operation::{self, Scope},
+    options::{
+        CursorTimeoutMode, CursorType, RunCommandOptions, RunCursorCommandOptions,
+        SelectionCriteria,
+    },
     session::ClientSession,
 };
 
@@ -133,12 +137,15 @@ impl<'a> RunCommand<'a> {
     session_setter! {}
 
     option_setters! { RunCommandOptions {
+        timeout: Duration,
         selection_criteria: SelectionCriteria,
     } }
 }
 
 impl<'a, S> RunCursorCommand<'a, S> {
     option_setters! { RunCursorCommandOptions {
+        timeout: Duration,
+        timeout_mode: CursorTimeoutMode,
         selection_criteria: SelectionCriteria,
         cursor_type: CursorType,
         batch_size: u32,
@@ -166,8 +173,11 @@ impl<'a, S: ActionSession<'a>> RunCursorCommand<'a, S> {
     async fn open(self) -> Result<(Cursor<Document>, Option<&'a mut ClientSession>)> {
         let session = self.session.into_opt_session();
         let executor = self.database.client().executor();
-        let name = self.database.name();
-        let mut operation = operation::RunCursorCommand::new(name, self.command?, self.options)?;
+        let Scope {
+            database, timeout, ..
+        } = self.database.scope();
+        let mut operation =
+            operation::RunCursorCommand::new(database, self.command?, self.options, timeout)?;
         let (state, origin) =
             exec::execute_cursor(executor, handle(&session), &mut operation).await?;
         Ok((Cursor::new(executor.clone(), state, origin), session))
@@ -179,7 +189,8 @@ raw_batches! { impl['a] RunCursorCommand<'a, ExplicitSession<'a>> }
 
 action! { impl['a] RunCommand<'a> => Result<Document>, |self| {
     let Self { database, command, options, session } = self;
-    let mut operation = operation::RunCommand::new(database.name(), command?, options)?;
+    let Scope { database: name, timeout, .. } = database.scope();
+    let mut operation = operation::RunCommand::new(name, command?, options, timeout)?;
     exec::execute_in(database.client().executor(), handle(&session), &mut operation).await
 } }
 

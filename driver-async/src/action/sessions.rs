@@ -119,6 +119,7 @@ pub struct StartTransaction<S> {
 #[must_use = "an action does nothing until it is awaited"]
 pub struct CommitTransaction<'a> {
     session: &'a mut ClientSession,
+    timeout: Option<Duration>,
 }
 
 /// Aborts a transaction; see [`ClientSession::abort_transaction`].
@@ -126,6 +127,7 @@ pub struct CommitTransaction<'a> {
 #[must_use = "an action does nothing until it is awaited"]
 pub struct AbortTransaction<'a> {
     session: &'a mut ClientSession,
+    timeout: Option<Duration>,
 }
 
 impl Client {
@@ -175,7 +177,10 @@ impl ClientSession {
     /// [`TRANSIENT_TRANSACTION_ERROR`](crate::error::TRANSIENT_TRANSACTION_ERROR) it is not, and
     /// the whole transaction can be tried again.
     pub fn commit_transaction(&mut self) -> CommitTransaction<'_> {
-        CommitTransaction { session: self }
+        CommitTransaction {
+            session: self,
+            timeout: None,
+        }
     }
 
     /// Aborts the transaction. That the server could not be told is no error: it aborts the
@@ -184,7 +189,10 @@ impl ClientSession {
     /// # Errors
     /// A transaction error when there is none to abort.
     pub fn abort_transaction(&mut self) -> AbortTransaction<'_> {
-        AbortTransaction { session: self }
+        AbortTransaction {
+            session: self,
+            timeout: None,
+        }
     }
 }
 
@@ -194,6 +202,7 @@ impl StartSession<'_> {
         causal_consistency: bool,
         snapshot: bool,
         snapshot_time: bson::Timestamp,
+        default_timeout: Duration,
     } }
 }
 
@@ -207,7 +216,26 @@ impl<S> StartTransaction<S> {
         write_concern: WriteConcern,
         selection_criteria: SelectionCriteria,
         max_commit_time: Duration,
+        timeout: Duration,
     } }
+}
+
+impl CommitTransaction<'_> {
+    /// How long the commit may take as a whole, in place of the session's
+    /// [`default_timeout`](SessionOptions::default_timeout); zero for no limit.
+    pub fn timeout(mut self, value: Duration) -> Self {
+        self.timeout = Some(value);
+        self
+    }
+}
+
+impl AbortTransaction<'_> {
+    /// How long it may take as a whole to tell the server, in place of the session's
+    /// [`default_timeout`](SessionOptions::default_timeout); zero for no limit.
+    pub fn timeout(mut self, value: Duration) -> Self {
+        self.timeout = Some(value);
+        self
+    }
 }
 
 action! { impl['a] StartSession<'a> => Result<ClientSession>, |self| {
@@ -219,9 +247,9 @@ action! { impl['a] StartTransaction<&'a mut ClientSession> => Result<()>, |self|
 } }
 
 action! { impl['a] CommitTransaction<'a> => Result<()>, |self| {
-    self.session.end_transaction(End::Commit).await
+    self.session.end_transaction(End::Commit, self.timeout).await
 } }
 
 action! { impl['a] AbortTransaction<'a> => Result<()>, |self| {
-    self.session.end_transaction(End::Abort).await
+    self.session.end_transaction(End::Abort, self.timeout).await
 } }

@@ -7,6 +7,7 @@ use crate::{
     client::Client,
     exec::{self, Executor},
     operation,
+    proto::timeout::Timeout,
 };
 
 /// How many sessions one `endSessions` command ends (driver sessions specification).
@@ -54,7 +55,7 @@ impl IntoFuture for Shutdown {
             let executor = self.client.executor();
             if !self.immediate && executor.topology().has_started() {
                 executor.operations_ended().await;
-                end_sessions(executor).await;
+                end_sessions(executor, self.client.concerns().timeout).await;
             }
             executor.topology().close();
         })
@@ -67,7 +68,7 @@ impl Action for Shutdown {}
 
 /// Tells a server which sessions have ended, where one is known to be there. It is a courtesy:
 /// failing is no reason to report anything.
-async fn end_sessions(executor: &Executor) {
+async fn end_sessions(executor: &Executor, timeout: Timeout) {
     let ids = executor.drain_sessions();
     if executor
         .topology()
@@ -79,7 +80,7 @@ async fn end_sessions(executor: &Executor) {
         return;
     }
     for ids in ids.chunks(SESSIONS_AT_ONCE) {
-        let mut operation = operation::EndSessions::new(ids.to_vec());
+        let mut operation = operation::EndSessions::new(ids.to_vec(), timeout);
         if let Err(error) = exec::execute_if_selectable(executor, &mut operation).await {
             tracing::debug!("the sessions could not be ended: {error}");
             return;

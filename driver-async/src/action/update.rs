@@ -1,6 +1,6 @@
 //! Updating and replacing documents.
 
-use std::borrow::Borrow;
+use std::{borrow::Borrow, time::Duration};
 
 use bson::{Bson, Document, RawDocumentBuf};
 use serde::Serialize;
@@ -103,6 +103,7 @@ impl<'a> Update<'a> {
     session_setter! {}
 
     option_setters! { UpdateOptions {
+        timeout: Duration,
         bypass_document_validation: bool,
         upsert: bool,
         collation: Collation,
@@ -123,6 +124,7 @@ impl<'a> ReplaceOne<'a> {
     session_setter! {}
 
     option_setters! { ReplaceOptions {
+        timeout: Duration,
         bypass_document_validation: bool,
         upsert: bool,
         collation: Collation,

@@ -5,6 +5,7 @@ use std::{
     mem,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bson::RawDocument;
@@ -13,9 +14,13 @@ use tokio::{runtime::Handle, task::JoinHandle};
 
 use super::source::{Farewell, Fetched, Source};
 use crate::{
+    clock,
     error::{Error, ErrorKind, Result},
     exec::{Executor, Origin},
-    proto::cursor::{Batch, Batches, CursorReply, CursorState},
+    proto::{
+        cursor::{Batch, Batches, CursorReply, CursorState},
+        timeout::Timeout,
+    },
 };
 
 /// The codes by which a server says that it has the cursor no more.
@@ -28,6 +33,8 @@ pub(crate) struct Feed {
     batches: Batches,
     prefetch: bool,
     phase: Phase,
+    /// The limit of the call that is under way, once it had to ask for a batch.
+    call: Option<Timeout>,
 }
 
 enum Phase {
@@ -91,6 +98,7 @@ impl Feed {
             batches: state.batches,
             prefetch: state.prefetch,
             phase,
+            call: None,
         }
     }
 
@@ -143,8 +151,21 @@ impl Feed {
         }
     }
 
+    /// Notes that a call begins, which may have a limit of time of its own.
+    pub(crate) fn begin_call(&mut self) {
+        self.call = None;
+    }
+
     /// Steps to the next document, and asks for further batches until there is one.
     pub(crate) fn poll_advance(&mut self, context: &mut Context<'_>) -> Poll<Result<bool>> {
+        let advanced = self.poll_advance_within(context);
+        if advanced.is_ready() {
+            self.call = None;
+        }
+        advanced
+    }
+
+    fn poll_advance_within(&mut self, context: &mut Context<'_>) -> Poll<Result<bool>> {
         loop {
             if self.step()? {
                 return Poll::Ready(Ok(true));
@@ -157,6 +178,14 @@ impl Feed {
 
     /// Gives the whole next batch; `None` at the end.
     pub(crate) fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Batch>>> {
+        let batch = self.poll_batch_within(context);
+        if batch.is_ready() {
+            self.call = None;
+        }
+        batch
+    }
+
+    fn poll_batch_within(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Batch>>> {
         loop {
             if let Some(batch) = self.batches.take_batch() {
                 if matches!(self.phase, Phase::Resting(_)) {
@@ -197,9 +226,11 @@ impl Feed {
     fn start_fetching(&mut self) {
         self.batches.release();
         if let Some((source, batch_size)) = self.take_source() {
+            let timeout = source.origin.timeout;
+            let timeout = *self.call.get_or_insert_with(|| timeout.of_call(clock::now));
             self.phase = Phase::Fetching {
                 farewell: source.farewell(),
-                request: Request::Own(Box::pin(source.fetch(batch_size))),
+                request: Request::Own(Box::pin(source.fetch(batch_size, timeout))),
             };
         }
     }
@@ -212,9 +243,10 @@ impl Feed {
         if let Ok(runtime) = Handle::try_current()
             && let Some((source, batch_size)) = self.take_source()
         {
+            let timeout = source.origin.timeout.of_call(clock::now);
             self.phase = Phase::Fetching {
                 farewell: source.farewell(),
-                request: Request::Task(runtime.spawn(source.fetch(batch_size))),
+                request: Request::Task(runtime.spawn(source.fetch(batch_size, timeout))),
             };
         }
     }
@@ -289,8 +321,9 @@ impl Feed {
         Some(error)
     }
 
-    /// Ends the cursor and waits until it is closed on the server too.
-    pub(crate) async fn close(&mut self) -> Result<()> {
+    /// Ends the cursor and waits until it is closed on the server too, no longer than `timeout` or
+    /// else the cursor's own.
+    pub(crate) async fn close(&mut self, timeout: Option<Duration>) -> Result<()> {
         self.batches.forget();
         if let Some(farewell) = self.abandon() {
             self.phase = Phase::Abandoned(farewell);
@@ -298,6 +331,7 @@ impl Feed {
         let Phase::Abandoned(farewell) = &mut self.phase else {
             return Ok(());
         };
+        farewell.limit(timeout);
         let outcome = farewell.say().await;
         self.phase = Phase::Ended;
         outcome

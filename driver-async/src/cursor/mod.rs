@@ -10,6 +10,7 @@ use std::{
     marker::PhantomData,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bson::RawDocument;
@@ -81,6 +82,7 @@ impl<T> Cursor<T> {
     /// The server's, and those of the network, from asking for the next batch. The cursor is at
     /// its end then.
     pub async fn advance(&mut self) -> Result<bool> {
+        self.feed.begin_call();
         poll_fn(|context| self.feed.poll_advance(context)).await
     }
 
@@ -111,6 +113,7 @@ impl<T> Cursor<T> {
         if self.feed.step()? {
             return Ok(true);
         }
+        self.feed.begin_call();
         poll_fn(|context| self.feed.poll_fetch(context)).await?;
         self.feed.step()
     }
@@ -194,7 +197,16 @@ impl<T> Cursor<T> {
     /// Those of the network. The cursor has ended nevertheless, and the server closes it by itself
     /// after 10 minutes without use.
     pub async fn close(&mut self) -> Result<()> {
-        self.feed.close().await
+        self.feed.close(None).await
+    }
+
+    /// Like [`Cursor::close`], in a given time, zero for no limit. Otherwise closing may take as long
+    /// as the timeout of the operation that opened the cursor, be it used up or not.
+    ///
+    /// # Errors
+    /// As [`Cursor::close`], and a timeout error.
+    pub async fn close_within(&mut self, timeout: Duration) -> Result<()> {
+        self.feed.close(Some(timeout)).await
     }
 }
 
@@ -231,6 +243,7 @@ impl<T: DeserializeOwned> Cursor<T> {
     /// # }
     /// ```
     pub async fn next_many(&mut self, at_most: usize) -> Result<Vec<T>> {
+        self.feed.begin_call();
         let mut held = self.feed.held();
         while held < at_most && poll_fn(|context| self.feed.poll_fetch(context)).await? {
             held += self.feed.held_of_newest();

@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::Weak,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bson::RawDocument;
@@ -146,6 +147,20 @@ impl<T> SessionCursor<T> {
     pub async fn close(&mut self, session: &mut ClientSession) -> Result<()> {
         self.owner.check(session)?;
         self.cursor.close().await
+    }
+
+    /// Like [`Cursor::close_within`].
+    ///
+    /// # Errors
+    /// As [`Cursor::close_within`], and an invalid-argument error for another session than the
+    /// cursor's.
+    pub async fn close_within(
+        &mut self,
+        session: &mut ClientSession,
+        timeout: Duration,
+    ) -> Result<()> {
+        self.owner.check(session)?;
+        self.cursor.close_within(timeout).await
     }
 
     pub(crate) fn into_raw_batches(self) -> SessionRawBatchCursor {

@@ -1,12 +1,17 @@
 //! The server's end of an open cursor: asking for more, and saying that no more is wanted.
 
+use std::time::Duration;
+
 use futures_core::future::BoxFuture;
 
 use crate::{
     error::Result,
     exec::{self, Executor, Origin, Session},
     operation::{GetMore, KillCursors},
-    proto::cursor::{CursorReply, Remote},
+    proto::{
+        cursor::{CursorReply, Remote},
+        timeout::Timeout,
+    },
 };
 
 /// A cursor that is open on the server, and all that it takes to go on with it.
@@ -21,13 +26,17 @@ pub(super) type Fetched = (Box<Source>, Result<CursorReply>);
 
 impl Source {
     /// Asks for the next batch, of at most that many documents.
-    pub(super) async fn fetch(mut self: Box<Self>, batch_size: Option<i64>) -> Fetched {
+    pub(super) async fn fetch(
+        mut self: Box<Self>,
+        batch_size: Option<i64>,
+        timeout: Timeout,
+    ) -> Fetched {
         let Self {
             executor,
             remote,
             origin,
         } = &mut *self;
-        let mut operation = GetMore::new(remote, batch_size, &origin.address);
+        let mut operation = GetMore::new(remote, batch_size, &origin.address, timeout);
         let outcome = exec::execute_with(executor, &mut operation, &mut origin.hold).await;
         (self, outcome)
     }
@@ -40,6 +49,7 @@ impl Source {
                 self.remote.id(),
                 self.remote.namespace().clone(),
                 self.origin.address.clone(),
+                self.origin.timeout.of_close(),
             ),
             session: None,
         }
@@ -53,6 +63,7 @@ impl Source {
                 self.remote.id(),
                 self.remote.namespace().clone(),
                 self.origin.address,
+                self.origin.timeout.of_close(),
             ),
             executor: self.executor,
         }
@@ -67,6 +78,11 @@ pub(super) struct Farewell {
 }
 
 impl Farewell {
+    /// Sets how long it may take, if a limit is given.
+    pub(super) fn limit(&mut self, timeout: Option<Duration>) {
+        self.kill.limit(timeout);
+    }
+
     /// Closes the cursor. If the future is dropped, it can be said again, in another session.
     pub(super) async fn say(&mut self) -> Result<()> {
         let session = self.session.take();

@@ -59,6 +59,17 @@ pub enum ErrorKind {
         message: String,
     },
 
+    /// The time that the operation had as a whole
+    /// ([`ClientOptions::timeout`](crate::options::ClientOptions::timeout)) was up, or a server said
+    /// that its part of it was. What was under way is told in the text, and given by
+    /// [`source`](std::error::Error::source).
+    #[error("the operation timed out: {message}")]
+    #[non_exhaustive]
+    OperationTimeout {
+        /// What was under way.
+        message: String,
+    },
+
     /// The connection failed, or could not be made.
     #[error("{0}")]
     Io(#[source] Arc<io::Error>),

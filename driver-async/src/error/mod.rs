@@ -128,7 +128,8 @@ impl Error {
         match &*self.kind {
             ErrorKind::InsertMany(_)
             | ErrorKind::BulkWrite(_)
-            | ErrorKind::CollectionBulkWrite(_) => self.cause(),
+            | ErrorKind::CollectionBulkWrite(_)
+            | ErrorKind::OperationTimeout { .. } => self.cause(),
             _ => None,
         }
     }
@@ -188,7 +189,9 @@ impl Error {
     /// Whether a limit of time ended the operation, on either side.
     pub fn is_timeout(&self) -> bool {
         match &*self.kind {
-            ErrorKind::Timeout { .. } | ErrorKind::ServerSelection { .. } => true,
+            ErrorKind::Timeout { .. }
+            | ErrorKind::OperationTimeout { .. }
+            | ErrorKind::ServerSelection { .. } => true,
             ErrorKind::Io(error) => error.kind() == std::io::ErrorKind::TimedOut,
             _ => {
                 self.code() == Some(codes::MAX_TIME_MS_EXPIRED)
@@ -229,7 +232,8 @@ impl Error {
 
     /// The server that the error came from or was about.
     pub fn address(&self) -> Option<&ServerAddress> {
-        self.context.as_ref()?.address.as_ref()
+        let own = self.context.as_ref()?.address.as_ref();
+        own.or_else(|| self.ended_by()?.address())
     }
 
     /// The error that led to this one.
@@ -327,6 +331,17 @@ impl Error {
             context.command = context.command.take().or_else(|| told.command.clone());
         }
         self.with_source(error)
+    }
+
+    /// The error of an operation whose time is up, given what was under way. Labels stay: whether a
+    /// transaction may be tried again hangs by them.
+    pub(crate) fn operation_timeout(under_way: Self) -> Self {
+        let mut error = Self::from(ErrorKind::OperationTimeout {
+            message: under_way.to_string(),
+        });
+        let context = error.context_mut();
+        context.labels.clone_from(under_way.labels());
+        error.with_source(under_way)
     }
 
     /// The error that this one frames; itself when it frames none.

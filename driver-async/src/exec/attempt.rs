@@ -1,6 +1,6 @@
 //! One attempt of an operation on one server.
 
-use std::{mem, sync::Arc};
+use std::{mem, sync::Arc, time::Duration};
 
 use super::{
     Executor, ExplicitSession, InProgress, Session,
@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     address::ServerAddress,
+    clock,
     conn::{Connection, ServerFacts},
     deadline::{Cause, Deadline},
     error::{Error, ErrorKind, Result},
@@ -19,6 +20,7 @@ use crate::{
         cluster_time::ClusterTime,
         retry,
         session::{InSession, Stamp},
+        timeout,
         topology::{ServerType, error_rules},
         wire::{MessageFlags, Reply},
     },
@@ -45,6 +47,12 @@ pub(super) struct Call<'a, O> {
     /// Stands below the session, so that it ends after that went back: who shuts down when no
     /// operation is in progress tells the servers of every session.
     pub(super) in_progress: Option<InProgress<'a>>,
+    /// When the time of the whole operation is up, if it has a timeout.
+    pub(super) deadline: Option<Deadline>,
+    /// When the time is up that this attempt has to get its connection, if there is a timeout.
+    pub(super) connects_until: Deadline,
+    /// The least time that the way to the server and back takes, if there is a timeout.
+    round_trip: Duration,
 }
 
 /// Why an attempt failed.
@@ -92,6 +100,44 @@ impl<'a, O: Operation> Call<'a, O> {
             started_transaction: false,
             operation_id: None,
             in_progress: None,
+            deadline: None,
+            connects_until: Deadline::NEVER,
+            round_trip: Duration::ZERO,
+        }
+    }
+
+    /// When the time of the whole operation is up; `None` when it has no timeout.
+    ///
+    /// # Errors
+    /// An invalid-argument error for limits that contradict each other.
+    pub(super) fn limit(&self) -> Result<Option<Deadline>> {
+        self.operation.check_limits()?;
+        let outer = self
+            .explicit_session()
+            .and_then(|it| it.deadline(self.operation.in_session()));
+        self.operation.timeout().within(outer, clock::now)
+    }
+
+    /// When the time is up to select a server for the next attempt: at `first`, which holds for
+    /// all attempts, or, with a timeout, after `limit` for each of them while time is left. Getting
+    /// a connection counts in then.
+    pub(super) fn selects_until(&mut self, first: Deadline, limit: Duration) -> Deadline {
+        let Some(deadline) = self.deadline else {
+            return first;
+        };
+        let selection = Deadline::after(limit, Cause::ServerSelection);
+        self.connects_until = deadline.until_connected(selection);
+        self.connects_until
+    }
+
+    /// The error as the caller is told: with a timeout, whatever a limit of time has ended is a
+    /// timeout of the operation.
+    pub(super) fn told(&self, error: Error) -> Error {
+        match *error.kind {
+            // They tell what was done, so whoever collects them judges the whole.
+            ErrorKind::BulkWrite(_) | ErrorKind::CollectionBulkWrite(_) => error,
+            _ if self.deadline.is_some() => timeout::told(error),
+            _ => error,
         }
     }
 
@@ -127,9 +173,13 @@ impl<'a, O: Operation> Call<'a, O> {
         &mut self,
         server: &Selected,
     ) -> Result<(O::Output, PooledConnection<Connector>), Failure> {
+        if self.deadline.is_some() {
+            // Before any wait: the server may be found out of reach, and its times be forgotten.
+            self.round_trip = server.minimum_round_trip();
+        }
         let mut connection = match self.connection.take() {
             Some(kept) => kept,
-            None => match server.pool().check_out(&Deadline::NEVER).await {
+            None => match server.pool().check_out(&self.connects_until).await {
                 Ok(connection) => connection,
                 Err(error) => return Err(self.failure(server, error, None)),
             },
@@ -181,11 +231,19 @@ impl<'a, O: Operation> Call<'a, O> {
         connection: &mut PooledConnection<Connector>,
         facts: &ServerFacts,
     ) -> Result<O::Output> {
-        let target = target(facts, server.address());
+        let target = Target {
+            has_timeout: self.deadline.is_some(),
+            time_left: self.left_for_server()?,
+            ..target(facts, server.address())
+        };
         let request_id = self.prepare(connection, &target, facts);
         let request_id = request_id.map_err(|error| error.with_command(self.operation.name()))?;
-        let deadline =
-            Deadline::after_optional(self.executor.settings().socket_timeout, Cause::Socket);
+        let deadline = match self.deadline {
+            Some(deadline) => deadline,
+            None => {
+                Deadline::after_optional(self.executor.settings().socket_timeout, Cause::Socket)
+            }
+        };
         let monitored = Monitored::start(self, connection, request_id);
         let sequences = self.operation.sequences();
         if !self.is_acknowledged() {
@@ -261,6 +319,8 @@ impl<'a, O: Operation> Call<'a, O> {
                 .map(ClusterTime::document)
                 .filter(|_| facts.gossips_cluster_time()),
             facts,
+            has_timeout: self.deadline.is_some(),
+            max_time: target.time_left.filter(|_| self.operation.limits_server()),
         };
         let operation = &mut *self.operation;
         let executor = self.executor;
@@ -280,6 +340,17 @@ impl<'a, O: Operation> Call<'a, O> {
         Ok(prepared)
     }
 
+    /// How long the server may work on a command that goes out now, if there is a limit.
+    ///
+    /// # Errors
+    /// A timeout error when there is no time left for it; nothing is sent then.
+    fn left_for_server(&self) -> Result<Option<Duration>> {
+        let Some(deadline) = &self.deadline else {
+            return Ok(None);
+        };
+        timeout::left_for_server(deadline, deadline.remaining(), self.round_trip)
+    }
+
     /// Tells the topology and the session of what failed on an established connection.
     fn judge(
         &mut self,
@@ -288,7 +359,7 @@ impl<'a, O: Operation> Call<'a, O> {
         error: &Error,
         facts: &ServerFacts,
     ) {
-        if error.is_network()
+        if (error.is_network() || !connection.is_reusable())
             && let Some(session) = &mut self.session
         {
             session.mark_dirty();
@@ -340,5 +411,7 @@ fn target<'a>(facts: &ServerFacts, address: &'a ServerAddress) -> Target<'a> {
         max_bson_object_size: facts.max_bson_object_size,
         max_message_size: facts.max_message_size,
         max_write_batch_size: facts.max_write_batch_size,
+        has_timeout: false,
+        time_left: None,
     }
 }

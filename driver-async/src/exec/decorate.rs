@@ -1,5 +1,7 @@
 //! What the executor adds to every command.
 
+use std::{borrow::Cow, time::Duration};
+
 use bson::RawDocument;
 
 use super::Executor;
@@ -26,6 +28,10 @@ pub(super) struct Parts<'a> {
     pub(super) transaction_number: Option<i64>,
     pub(super) cluster_time: Option<&'a RawDocument>,
     pub(super) facts: &'a ServerFacts,
+    /// Whether the operation has a timeout, which puts `wtimeout` out of force.
+    pub(super) has_timeout: bool,
+    /// What the timeout leaves for the server, if it is to be told.
+    pub(super) max_time: Option<Duration>,
 }
 
 /// Appends the database, the session, the cluster time, the concerns, the read preference and the
@@ -39,11 +45,18 @@ pub(super) fn decorate<O: Operation>(
     let in_session = parts.stamp.read_concern.as_ref();
     let level = operation.read_concern().map(|concern| &concern.level);
     read_concern(command, level, in_session)?;
-    if let Some(concern) = operation
-        .write_concern()
-        .filter(|concern| !concern.is_server_default())
+    let mut concern = operation.write_concern().map(Cow::Borrowed);
+    if let Some(concern) = &mut concern
+        && parts.has_timeout
+        && concern.w_timeout.is_some()
     {
-        command.append_document_with("writeConcern", |c| write_concern(c, concern))?;
+        concern.to_mut().w_timeout = None;
+    }
+    if let Some(concern) = concern.filter(|concern| !concern.is_server_default()) {
+        command.append_document_with("writeConcern", |c| write_concern(c, &concern))?;
+    }
+    if let Some(limit) = parts.max_time {
+        command.append_max_time(limit)?;
     }
     command.append_str("$db", operation.database())?;
     if let Some(id) = parts.session_id {

@@ -25,6 +25,7 @@ use crate::{
     proto::{
         retry::{self, Attempt, Decision},
         selection::Wanted,
+        timeout::CursorTimeout,
     },
     topology::{Connector, Selected},
 };
@@ -35,6 +36,8 @@ pub(crate) struct Origin {
     /// The server that has the cursor.
     pub(crate) address: ServerAddress,
     pub(crate) hold: Hold,
+    /// How long what follows may take.
+    pub(crate) timeout: CursorTimeout,
 }
 
 /// What a cursor holds between two of its commands.
@@ -113,6 +116,10 @@ pub(crate) async fn execute_cursor<O: Operation>(
             session: call.session.take(),
             connection: None,
         },
+        timeout: CursorTimeout::new(
+            call.operation.timeout().with_deadline(call.deadline),
+            call.operation.timeout_mode(),
+        ),
     };
     Ok((done.output, origin))
 }
@@ -148,9 +155,9 @@ pub(crate) async fn execute_if_selectable<O: Operation>(
     executor: &Executor,
     operation: &mut O,
 ) -> Result<O::Output> {
-    let deadline = Deadline::after(Duration::ZERO, Cause::ServerSelection);
     let mut call = Call::new(executor, operation, None);
-    Ok(run_until(&mut call, &deadline).await?.output)
+    call.deadline = call.limit()?;
+    Ok(run_until(&mut call, Duration::ZERO).await?.output)
 }
 
 /// An operation that has come to its end.
@@ -168,18 +175,21 @@ async fn run<O: Operation>(call: &mut Call<'_, O>) -> Result<Done<O::Output>> {
     if let Some(session) = call.explicit_session() {
         session.begin(call.executor, call.operation)?;
     }
-    let limit = call.executor.settings().server_selection_timeout;
-    let deadline = Deadline::after(limit, Cause::ServerSelection);
-    run_until(call, &deadline).await
+    call.deadline = call.limit()?;
+    let selection_limit = call.executor.settings().server_selection_timeout;
+    let outcome = run_until(call, selection_limit).await;
+    outcome.map_err(|error| call.told(error))
 }
 
 /// The one retry loop.
 async fn run_until<O: Operation>(
     call: &mut Call<'_, O>,
-    deadline: &Deadline,
+    selection_limit: Duration,
 ) -> Result<Done<O::Output>> {
+    let selection_deadline = Deadline::after(selection_limit, Cause::ServerSelection);
     let mut first: Option<Failure> = None;
     loop {
+        let deadline = &call.selects_until(selection_deadline, selection_limit);
         let failed = first.as_ref().and_then(|failure| failure.address.as_ref());
         let mut failure = match select(call, failed, deadline).await {
             Ok(server) => match call.attempt(&server).await {
@@ -198,13 +208,18 @@ async fn run_until<O: Operation>(
         let attempt = Attempt {
             retryability: call.retryability,
             earlier,
+            has_timeout: call.deadline.is_some(),
         };
         let error = match (first.take(), retry::decide(&failure.error, &attempt)) {
-            (None, Decision::Retry) => {
-                first = Some(failure);
+            (earlier, Decision::Retry) => {
+                let address = failure.address.take();
+                let mut kept = earlier.unwrap_or(failure);
+                kept.address = address.or(kept.address);
+                first = Some(kept);
                 continue;
             }
             (None, Decision::GiveUp) => failure.error,
+            (Some(_), _) if call.deadline.is_some() && failure.error.is_timeout() => failure.error,
             (Some(first), _) => {
                 retry::final_error(first.error, failure.error, failure.reached_server)
             }

@@ -9,6 +9,7 @@ use crate::{
     address::ServerAddress,
     clock,
     conn::ServerFacts,
+    deadline::Deadline,
     error::{Error, Result},
     exec::{self, Executor},
     operation::{KillSessions, Operation},
@@ -17,8 +18,9 @@ use crate::{
         cluster_time::ClusterTime,
         session::{InSession, SessionState, Stamp},
         session_pool::ServerSession,
+        timeout::Timeout,
         topology::ServerType,
-        transaction::OwnConcerns,
+        transaction::{End, OwnConcerns},
     },
 };
 
@@ -141,8 +143,12 @@ pub(crate) struct ExplicitSession {
 impl ExplicitSession {
     /// # Errors
     /// An invalid-argument error for options that contradict each other.
-    pub(crate) fn start(executor: &Executor, options: SessionOptions) -> Result<Self> {
-        let state = SessionState::new(executor.take_session(), options)?;
+    pub(crate) fn start(
+        executor: &Executor,
+        options: SessionOptions,
+        inherited: Timeout,
+    ) -> Result<Self> {
+        let state = SessionState::new(executor.take_session(), options, inherited)?;
         Ok(Self {
             executor: executor.clone(),
             state: Mutex::new(state),
@@ -151,6 +157,15 @@ impl ExplicitSession {
 
     pub(crate) fn state(&self) -> MutexGuard<'_, SessionState> {
         self.state.lock()
+    }
+
+    /// When the time of the call is up that runs a transaction in the session, for a command that is
+    /// part of it. What cleans up after it has time of its own.
+    pub(super) fn deadline(&self, rule: InSession) -> Option<Deadline> {
+        match rule {
+            InSession::CleanUp | InSession::Ends(End::Abort, _) => None,
+            _ => self.state().deadline,
+        }
     }
 
     pub(crate) fn executor(&self) -> &Executor {

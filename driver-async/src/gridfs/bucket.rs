@@ -1,11 +1,15 @@
 //! A handle to one bucket.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use bson::RawDocumentBuf;
 
 use super::FilesCollectionDocument;
 use crate::{
+    clock,
     collection::Collection,
     database::Database,
     exec::Executor,
@@ -44,7 +48,7 @@ struct Inner {
     chunk_size: u32,
     files: Collection<FilesCollectionDocument>,
     chunks: Collection<RawDocumentBuf>,
-    has_indexes: AtomicBool,
+    has_indexes: Arc<AtomicBool>,
 }
 
 impl Database {
@@ -59,6 +63,7 @@ impl Database {
             selection_criteria: options.selection_criteria,
             read_concern: options.read_concern,
             write_concern: options.write_concern,
+            timeout: options.timeout,
         };
         let files = self.collection_with_options(&format!("{name}.files"), concerns.clone());
         let chunks = self.collection_with_options(&format!("{name}.chunks"), concerns);
@@ -68,7 +73,7 @@ impl Database {
                 chunk_size: options.chunk_size_bytes.unwrap_or(DEFAULT_CHUNK_SIZE),
                 files,
                 chunks,
-                has_indexes: AtomicBool::new(false),
+                has_indexes: Arc::default(),
             }),
         }
     }
@@ -113,6 +118,25 @@ impl GridFsBucket {
     }
 
     /// Whether the server tells what a write did.
+    /// The same bucket for an operation of several commands, or a stream, that begins now: they
+    /// share its timeout, which may be one of its own.
+    pub(crate) fn started(&self, own: Option<Duration>) -> Self {
+        let timeout = self.files().handle().concerns.timeout.or_own(own);
+        if !timeout.is_set() {
+            return self.clone();
+        }
+        let timeout = timeout.started(clock::now);
+        Self {
+            inner: Arc::new(Inner {
+                name: self.inner.name.clone(),
+                chunk_size: self.inner.chunk_size,
+                files: self.files().within(timeout),
+                chunks: self.chunks().within(timeout),
+                has_indexes: Arc::clone(&self.inner.has_indexes),
+            }),
+        }
+    }
+
     pub(crate) fn is_acknowledged(&self) -> bool {
         self.write_concern()
             .is_none_or(WriteConcern::is_acknowledged)

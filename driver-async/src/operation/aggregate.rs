@@ -4,11 +4,12 @@ use bson::Document;
 
 use super::{Operation, Retryability, Scope, Selection, Target, fields::check_write_concern};
 use crate::{
-    error::Result,
-    options::{AggregateOptions, ReadConcern, WriteConcern},
+    error::{Error, Result},
+    options::{AggregateOptions, CursorTimeoutMode, ReadConcern, WriteConcern},
     proto::{
         cursor::{CursorReply, CursorSettings, CursorState},
         session::InSession,
+        timeout::{self, Timeout},
         wire::{DocumentWriter, Reply},
     },
 };
@@ -53,10 +54,14 @@ impl<'a> Aggregate<'a> {
         last.is_some_and(|name| name == "$out" || name == "$merge")
     }
 
+    fn is_change_stream(&self) -> bool {
+        let first = self.pipeline.first().and_then(|stage| stage.keys().next());
+        first.is_some_and(|name| name == "$changeStream")
+    }
+
     fn settings(&self) -> CursorSettings {
         // Servers refuse a wait for the cursors of other pipelines.
-        let first = self.pipeline.first().and_then(|stage| stage.keys().next());
-        let waits = first.is_some_and(|name| name == "$changeStream");
+        let waits = self.is_change_stream();
         CursorSettings {
             batch_size: self.options.batch_size,
             limit: None,
@@ -77,6 +82,35 @@ impl Operation for Aggregate<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout.or_own(self.options.timeout)
+    }
+
+    fn timeout_mode(&self) -> CursorTimeoutMode {
+        match self.options.timeout_mode {
+            Some(mode) => mode,
+            None if self.is_change_stream() => CursorTimeoutMode::Iteration,
+            None => CursorTimeoutMode::CursorLifetime,
+        }
+    }
+
+    fn limits_server(&self) -> bool {
+        self.is_change_stream() || self.timeout_mode() == CursorTimeoutMode::CursorLifetime
+    }
+
+    fn check_limits(&self) -> Result<()> {
+        let options = &self.options;
+        if self.writes() && options.timeout_mode == Some(CursorTimeoutMode::Iteration) {
+            return Err(Error::invalid_argument(
+                "a pipeline that ends in $out or $merge is done when its command is, so there is \
+                 no iteration to limit; leave timeout_mode out",
+            ));
+        }
+        let is_tailable = self.is_change_stream();
+        let wait = options.max_await_time;
+        timeout::check_cursor(self.timeout(), options.timeout_mode, is_tailable, wait)
     }
 
     fn in_session(&self) -> InSession {
@@ -127,7 +161,7 @@ impl Operation for Aggregate<'_> {
         command.collation(options.collation.as_ref())?;
         command.optional_bson("comment", options.comment.as_ref())?;
         command.hint(options.hint.as_ref())?;
-        command.max_time(options.max_time)?;
+        command.max_time(options.max_time, target)?;
         command.optional_document("let", options.let_vars.as_ref())?;
         command.raw_data(options.raw_data, target)
     }

@@ -9,6 +9,7 @@ use crate::{
     proto::{
         cursor::CursorReply,
         session::InSession,
+        timeout::Timeout,
         wire::{DocumentWriter, Reply},
     },
 };
@@ -62,6 +63,10 @@ impl Operation for CountDocuments<'_> {
         self.scope.database
     }
 
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout.or_own(self.options.timeout)
+    }
+
     fn in_session(&self) -> InSession {
         InSession::Consistent
     }
@@ -87,7 +92,7 @@ impl Operation for CountDocuments<'_> {
         command.cursor(None)?;
         command.hint(options.hint.as_ref())?;
         command.collation(options.collation.as_ref())?;
-        command.max_time(options.max_time)?;
+        command.max_time(options.max_time, target)?;
         command.optional_bson("comment", options.comment.as_ref())?;
         command.raw_data(options.raw_data, target)
     }
@@ -125,6 +130,10 @@ impl Operation for EstimatedDocumentCount<'_> {
         self.scope.database
     }
 
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout.or_own(self.options.timeout)
+    }
+
     fn in_session(&self) -> InSession {
         InSession::Consistent
     }
@@ -145,7 +154,7 @@ impl Operation for EstimatedDocumentCount<'_> {
 
     fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()> {
         command.append_str("count", self.scope.collection)?;
-        command.max_time(self.options.max_time)?;
+        command.max_time(self.options.max_time, target)?;
         command.optional_bson("comment", self.options.comment.as_ref())?;
         command.raw_data(self.options.raw_data, target)
     }
@@ -188,6 +197,10 @@ impl Operation for Count<'_> {
         self.scope.database
     }
 
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout.or_own(self.options.timeout)
+    }
+
     fn in_session(&self) -> InSession {
         InSession::Consistent
     }
@@ -214,7 +227,7 @@ impl Operation for Count<'_> {
         command.optional_number("skip", options.skip)?;
         command.hint(options.hint.as_ref())?;
         command.collation(options.collation.as_ref())?;
-        command.max_time(options.max_time)?;
+        command.max_time(options.max_time, target)?;
         command.optional_bson("comment", options.comment.as_ref())?;
         command.raw_data(options.raw_data, target)
     }

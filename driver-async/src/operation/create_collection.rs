@@ -9,6 +9,7 @@ use crate::{
     options::{CreateCollectionOptions, WriteConcern},
     proto::{
         session::InSession,
+        timeout::Timeout,
         wire::{DocumentWriter, Reply},
     },
 };
@@ -51,6 +52,10 @@ impl Operation for CreateCollection<'_> {
 
     fn in_session(&self) -> InSession {
         InSession::Consistent
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout.or_own(self.options.timeout)
     }
 
     fn write_concern(&self) -> Option<&WriteConcern> {

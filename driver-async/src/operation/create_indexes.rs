@@ -6,6 +6,7 @@ use crate::{
     options::{CreateIndexOptions, IndexModel, WriteConcern},
     proto::{
         session::InSession,
+        timeout::Timeout,
         wire::{DocumentWriter, Reply},
     },
 };
@@ -65,6 +66,10 @@ impl Operation for CreateIndexes<'_> {
         InSession::Consistent
     }
 
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout.or_own(self.options.timeout)
+    }
+
     fn write_concern(&self) -> Option<&WriteConcern> {
         let own = self.options.write_concern.as_ref();
         own.or(self.scope.write_concern)
@@ -99,7 +104,7 @@ impl Operation for CreateIndexes<'_> {
             }
             command.append_bson("commitQuorum", &quorum.to_bson())?;
         }
-        command.max_time(options.max_time)?;
+        command.max_time(options.max_time, target)?;
         command.raw_data(options.raw_data, target)?;
         command.optional_bson("comment", options.comment.as_ref())
     }

@@ -11,6 +11,7 @@ use crate::{
     options::{DeleteOptions, WriteConcern},
     proto::{
         session::InSession,
+        timeout::Timeout,
         wire::{DocumentWriter, Reply},
     },
     results::DeleteResult,
@@ -55,6 +56,10 @@ impl Operation for Delete<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout.or_own(self.options.timeout)
     }
 
     fn in_session(&self) -> InSession {

@@ -9,6 +9,7 @@ use crate::{
     options::{DistinctOptions, ReadConcern},
     proto::{
         session::InSession,
+        timeout::Timeout,
         wire::{DocumentWriter, Reply},
     },
 };
@@ -85,6 +86,10 @@ impl<T> Operation for Distinct<'_, T> {
         self.scope.database
     }
 
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout.or_own(self.options.timeout)
+    }
+
     fn in_session(&self) -> InSession {
         InSession::Consistent
     }
@@ -108,7 +113,7 @@ impl<T> Operation for Distinct<'_, T> {
         command.append_str("distinct", self.scope.collection)?;
         command.append_str("key", &self.field)?;
         command.append_document("query", &self.filter)?;
-        command.max_time(options.max_time)?;
+        command.max_time(options.max_time, target)?;
         command.collation(options.collation.as_ref())?;
         command.optional_bson("comment", options.comment.as_ref())?;
         command.hint(options.hint.as_ref())?;

@@ -9,6 +9,7 @@ use crate::{
     options::{DropCollectionOptions, DropDatabaseOptions, WriteConcern},
     proto::{
         session::InSession,
+        timeout::Timeout,
         wire::{DocumentWriter, Reply},
     },
 };
@@ -42,6 +43,10 @@ impl Operation for DropCollection<'_> {
 
     fn in_session(&self) -> InSession {
         InSession::Consistent
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout.or_own(self.options.timeout)
     }
 
     fn write_concern(&self) -> Option<&WriteConcern> {
@@ -93,6 +98,10 @@ impl Operation for DropDatabase<'_> {
 
     fn in_session(&self) -> InSession {
         InSession::Consistent
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout.or_own(self.options.timeout)
     }
 
     fn write_concern(&self) -> Option<&WriteConcern> {

@@ -8,6 +8,7 @@ use crate::{
     options::{DropIndexOptions, WriteConcern},
     proto::{
         session::InSession,
+        timeout::Timeout,
         wire::{DocumentWriter, Reply},
     },
 };
@@ -77,6 +78,10 @@ impl Operation for DropIndexes<'_> {
         InSession::Consistent
     }
 
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout.or_own(self.options.timeout)
+    }
+
     fn write_concern(&self) -> Option<&WriteConcern> {
         let own = self.options.write_concern.as_ref();
         own.or(self.scope.write_concern)
@@ -89,7 +94,7 @@ impl Operation for DropIndexes<'_> {
             Dropped::Keys(keys) => command.append_document("index", keys)?,
             Dropped::All => command.append_str("index", ALL)?,
         }
-        command.max_time(self.options.max_time)?;
+        command.max_time(self.options.max_time, target)?;
         command.raw_data(self.options.raw_data, target)?;
         command.optional_bson("comment", self.options.comment.as_ref())
     }

@@ -6,7 +6,10 @@ use super::{Operation, Selection, Target};
 use crate::{
     error::Result,
     options::{ReadPreference, SelectionCriteria},
-    proto::wire::{DocumentWriter, Reply},
+    proto::{
+        timeout::Timeout,
+        wire::{DocumentWriter, Reply},
+    },
 };
 
 /// Tells the server that sessions are not needed any more.
@@ -14,13 +17,15 @@ use crate::{
 pub(crate) struct EndSessions {
     ids: Vec<[u8; 16]>,
     criteria: SelectionCriteria,
+    timeout: Timeout,
 }
 
 impl EndSessions {
-    pub(crate) fn new(ids: Vec<[u8; 16]>) -> Self {
+    pub(crate) fn new(ids: Vec<[u8; 16]>, timeout: Timeout) -> Self {
         Self {
             ids,
             criteria: ReadPreference::primary_preferred(None).into(),
+            timeout,
         }
     }
 }
@@ -34,6 +39,10 @@ impl Operation for EndSessions {
 
     fn database(&self) -> &str {
         "admin"
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.timeout
     }
 
     fn selection(&self) -> Selection<'_> {
@@ -71,7 +80,10 @@ mod tests {
         };
         let wanted = doc! { "endSessions": [{ "id": uuid(1) }, { "id": uuid(2) }] };
         assert_eq!(
-            written(&mut EndSessions::new(vec![[1; 16], [2; 16]])),
+            written(&mut EndSessions::new(
+                vec![[1; 16], [2; 16]],
+                Timeout::default()
+            )),
             wanted
         );
     }

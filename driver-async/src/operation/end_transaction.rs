@@ -8,6 +8,7 @@ use crate::{
     options::WriteConcern,
     proto::{
         session::InSession,
+        timeout::Timeout,
         transaction::{End, EndCommand, repeated_commit_concern},
         wire::{DocumentWriter, Reply},
     },
@@ -20,6 +21,7 @@ pub(crate) struct EndTransaction {
     recovery_token: Option<RawDocumentBuf>,
     /// The write concern of the next attempt.
     write_concern: Option<WriteConcern>,
+    timeout: Timeout,
 }
 
 impl EndTransaction {
@@ -34,7 +36,13 @@ impl EndTransaction {
             command,
             recovery_token,
             write_concern,
+            timeout: Timeout::default(),
         }
+    }
+
+    /// The same, with a limit of time.
+    pub(crate) fn within(self, timeout: Timeout) -> Self {
+        Self { timeout, ..self }
     }
 }
 
@@ -50,6 +58,10 @@ impl Operation for EndTransaction {
 
     fn database(&self) -> &str {
         "admin"
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.timeout
     }
 
     fn retryability(&self) -> Retryability {
@@ -72,9 +84,9 @@ impl Operation for EndTransaction {
         }
     }
 
-    fn write(&mut self, command: &mut DocumentWriter<'_>, _target: &Target<'_>) -> Result<()> {
+    fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()> {
         command.append_i32(self.name(), 1)?;
-        command.max_time(self.command.max_time)?;
+        command.max_time(self.command.max_time, target)?;
         match &self.recovery_token {
             Some(token) => command.append_raw_document("recoveryToken", token),
             None => Ok(()),

@@ -8,13 +8,17 @@ use super::{Operation, Retryability, Selection, Target, fields::whole};
 use crate::{
     error::Result,
     options::{ExplainOptions, ExplainVerbosity},
-    proto::wire::{DocumentWriter, Reply},
+    proto::{
+        timeout::Timeout,
+        wire::{DocumentWriter, Reply},
+    },
 };
 
 /// What an explanation needs of an operation, whatever that would give its caller.
 pub(crate) trait Explained: Send + Sync {
     fn name(&self) -> &str;
     fn database(&self) -> &str;
+    fn timeout(&self) -> Timeout;
     fn selection(&self) -> Selection<'_>;
     fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()>;
 }
@@ -26,6 +30,10 @@ impl<O: Operation + Send + Sync> Explained for O {
 
     fn database(&self) -> &str {
         Operation::database(self)
+    }
+
+    fn timeout(&self) -> Timeout {
+        Operation::timeout(self)
     }
 
     fn selection(&self) -> Selection<'_> {
@@ -80,6 +88,10 @@ impl Operation for Explain<'_> {
         self.explained.database()
     }
 
+    fn timeout(&self) -> Timeout {
+        self.explained.timeout().or_own(self.options.timeout)
+    }
+
     /// An explanation changes nothing, whatever it explains.
     fn retryability(&self) -> Retryability {
         Retryability::Read
@@ -92,7 +104,7 @@ impl Operation for Explain<'_> {
     fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()> {
         command.append_document_with("explain", |inner| self.explained.write(inner, target))?;
         command.append_str("verbosity", self.verbosity.as_str())?;
-        command.max_time(self.options.max_time)?;
+        command.max_time(self.options.max_time, target)?;
         command.optional_bson("comment", self.options.comment.as_ref())
     }
 

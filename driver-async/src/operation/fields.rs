@@ -53,9 +53,16 @@ impl DocumentWriter<'_> {
         })
     }
 
-    /// Appends `maxTimeMS`, when there is a limit.
-    pub(super) fn max_time(&mut self, limit: Option<Duration>) -> Result<()> {
-        let Some(limit) = limit else { return Ok(()) };
+    /// Appends the `maxTimeMS` of an operation's options, unless its timeout takes its place.
+    pub(super) fn max_time(&mut self, limit: Option<Duration>, target: &Target<'_>) -> Result<()> {
+        match limit.filter(|_| !target.has_timeout) {
+            Some(limit) => self.append_max_time(limit),
+            None => Ok(()),
+        }
+    }
+
+    /// Appends `maxTimeMS`.
+    pub(crate) fn append_max_time(&mut self, limit: Duration) -> Result<()> {
         // 0 means no limit to the server, so a limit below a millisecond is rounded up.
         let least = u128::from(!limit.is_zero());
         let millis = i64::try_from(limit.as_millis().max(least)).unwrap_or(i64::MAX);
@@ -195,11 +202,30 @@ mod tests {
         ] {
             let mut buffer = Vec::new();
             let mut writer = DocumentWriter::begin(&mut buffer);
-            writer.max_time(Some(limit)).unwrap();
+            writer.append_max_time(limit).unwrap();
             writer.end().unwrap();
             let raw = RawDocument::from_bytes(&buffer).unwrap();
             let millis = whole_number(raw.get("maxTimeMS").unwrap().unwrap());
             assert_eq!(millis, Some(wanted), "{limit:?}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_takes_the_place_of_a_time_limit() {
+        for (has_timeout, wanted) in [(false, doc! { "maxTimeMS": 5 }), (true, doc! {})] {
+            let target = Target {
+                has_timeout,
+                ..target()
+            };
+            let mut buffer = Vec::new();
+            let mut writer = DocumentWriter::begin(&mut buffer);
+            let limit = Duration::from_millis(5);
+            writer.max_time(Some(limit), &target).unwrap();
+            writer.end().unwrap();
+            assert_eq!(
+                bson::deserialize_from_slice::<Document>(&buffer).unwrap(),
+                wanted
+            );
         }
     }
 

@@ -5,10 +5,11 @@ use bson::Document;
 use super::{Operation, Retryability, Scope, Selection, Target, fields::check_exhaust};
 use crate::{
     error::{Error, Result},
-    options::{CursorType, FindOneOptions, FindOptions, ReadConcern},
+    options::{CursorTimeoutMode, CursorType, FindOneOptions, FindOptions, ReadConcern},
     proto::{
         cursor::{Batch, CursorReply, CursorSettings, CursorState},
         session::InSession,
+        timeout::{self, Timeout},
         wire::{DocumentWriter, Reply},
     },
 };
@@ -38,8 +39,7 @@ impl<'a> Find<'a> {
     }
 
     fn is_tailable(&self) -> bool {
-        let kind = self.cursor_type();
-        matches!(kind, CursorType::Tailable | CursorType::TailableAwait)
+        self.cursor_type().is_tailable()
     }
 
     fn waits_for_data(&self) -> bool {
@@ -108,6 +108,29 @@ impl Operation for Find<'_> {
         self.scope.database
     }
 
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout.or_own(self.options.timeout)
+    }
+
+    fn timeout_mode(&self) -> CursorTimeoutMode {
+        self.cursor_type().timeout_mode(self.options.timeout_mode)
+    }
+
+    fn limits_server(&self) -> bool {
+        self.cursor_type().limits_server(self.options.timeout_mode)
+    }
+
+    fn check_limits(&self) -> Result<()> {
+        let options = &self.options;
+        let wait = options.max_await_time.filter(|_| self.waits_for_data());
+        timeout::check_cursor(
+            self.timeout(),
+            options.timeout_mode,
+            self.is_tailable(),
+            wait,
+        )
+    }
+
     fn in_session(&self) -> InSession {
         InSession::Consistent
     }
@@ -136,7 +159,7 @@ impl Operation for Find<'_> {
         command.hint(options.hint.as_ref())?;
         self.write_amounts(command)?;
         command.optional_bson("comment", options.comment.as_ref())?;
-        command.max_time(options.max_time)?;
+        command.max_time(options.max_time, target)?;
         command.optional_document("max", options.max.as_ref())?;
         command.optional_document("min", options.min.as_ref())?;
         command.optional_bool("returnKey", options.return_key)?;
@@ -181,6 +204,10 @@ impl Operation for FindOne<'_> {
 
     fn database(&self) -> &str {
         self.0.database()
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.0.timeout()
     }
 
     fn in_session(&self) -> InSession {

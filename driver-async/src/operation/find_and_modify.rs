@@ -14,6 +14,7 @@ use crate::{
     options::{FindOneAndUpdateOptions, ReturnDocument, WriteConcern},
     proto::{
         session::InSession,
+        timeout::Timeout,
         wire::{DocumentWriter, Reply},
     },
 };
@@ -76,7 +77,7 @@ impl<'a, T> FindAndModify<'a, T> {
         command.optional_bool("bypassDocumentValidation", bypass)?;
         command.hint(options.hint.as_ref())?;
         command.collation(options.collation.as_ref())?;
-        command.max_time(options.max_time)?;
+        command.max_time(options.max_time, target)?;
         command.optional_document("let", options.let_vars.as_ref())?;
         command.optional_bson("comment", options.comment.as_ref())?;
         command.raw_data(options.raw_data, target)
@@ -92,6 +93,10 @@ impl<T: DeserializeOwned> Operation for FindAndModify<'_, T> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout.or_own(self.options.timeout)
     }
 
     fn in_session(&self) -> InSession {

@@ -7,6 +7,7 @@ use crate::{
     proto::{
         cursor::{CursorReply, Remote},
         session::InSession,
+        timeout::Timeout,
         wire::{DocumentWriter, Reply},
     },
 };
@@ -19,6 +20,7 @@ pub(crate) struct GetMore<'a> {
     cursor: &'a Remote,
     batch_size: Option<i64>,
     address: &'a ServerAddress,
+    timeout: Timeout,
 }
 
 impl<'a> GetMore<'a> {
@@ -26,11 +28,13 @@ impl<'a> GetMore<'a> {
         cursor: &'a Remote,
         batch_size: Option<i64>,
         address: &'a ServerAddress,
+        timeout: Timeout,
     ) -> Self {
         Self {
             cursor,
             batch_size,
             address,
+            timeout,
         }
     }
 }
@@ -44,6 +48,15 @@ impl Operation for GetMore<'_> {
 
     fn database(&self) -> &str {
         &self.cursor.namespace().db
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.timeout
+    }
+
+    // To the server, `maxTimeMS` of a `getMore` is how long it waits for data.
+    fn limits_server(&self) -> bool {
+        false
     }
 
     fn in_session(&self) -> InSession {
@@ -61,7 +74,9 @@ impl Operation for GetMore<'_> {
         if let Some(size) = self.batch_size {
             command.append_number("batchSize", size)?;
         }
-        command.max_time(settings.max_await_time)?;
+        if let Some(wait) = settings.max_await_time {
+            command.append_max_time(target.time_left.map_or(wait, |left| left.min(wait)))?;
+        }
         // Older servers refuse the field.
         if target.max_wire_version >= WIRE_4_4 {
             command.optional_bson("comment", settings.comment.as_ref())?;
@@ -103,7 +118,7 @@ mod tests {
             comment: Some("why".into()),
             ..CursorSettings::default()
         });
-        let mut operation = GetMore::new(&remote, Some(5), &ADDRESS);
+        let mut operation = GetMore::new(&remote, Some(5), &ADDRESS, Timeout::default());
         assert_eq!(operation.database(), "d");
         assert!(!operation.takes_several_replies());
         let mut wanted = doc! {
@@ -120,10 +135,33 @@ mod tests {
     }
 
     #[test]
+    fn the_server_waits_no_longer_than_there_is_time() {
+        let remote = remote(CursorSettings {
+            max_await_time: Some(Duration::from_millis(250)),
+            ..CursorSettings::default()
+        });
+        let mut operation = GetMore::new(&remote, None, &ADDRESS, Timeout::default());
+        for (left, wanted) in [(100, 100), (300, 250)] {
+            let target = Target {
+                has_timeout: true,
+                time_left: Some(Duration::from_millis(left)),
+                ..target()
+            };
+            let command = written_for(&mut operation, &target).unwrap();
+            assert_eq!(command.get_i32("maxTimeMS").unwrap(), wanted);
+        }
+    }
+
+    #[test]
     fn nothing_is_sent_that_was_not_asked_for() {
         let remote = remote(CursorSettings::default());
         assert_eq!(
-            written(&mut GetMore::new(&remote, None, &ADDRESS)),
+            written(&mut GetMore::new(
+                &remote,
+                None,
+                &ADDRESS,
+                Timeout::default()
+            )),
             doc! { "getMore": 1_i64 << 40, "collection": "c.e" }
         );
     }

@@ -7,6 +7,7 @@ use crate::{
     proto::{
         bulk_split::Payload,
         session::InSession,
+        timeout::Timeout,
         wire::{DocumentWriter, Reply, Sequence, Sequences},
     },
     results::InsertOneResult,
@@ -46,6 +47,10 @@ impl Operation for InsertOne<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout.or_own(self.options.timeout)
     }
 
     fn in_session(&self) -> InSession {

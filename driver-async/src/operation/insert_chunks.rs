@@ -6,6 +6,7 @@ use crate::{
     options::WriteConcern,
     proto::{
         gridfs::Chunks,
+        timeout::Timeout,
         wire::{DocumentWriter, Reply, Sequence, Sequences},
     },
 };
@@ -45,6 +46,10 @@ impl Operation for InsertChunks<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout
     }
 
     fn retryability(&self) -> Retryability {

@@ -1,5 +1,7 @@
 //! `killCursors`.
 
+use std::time::Duration;
+
 use super::{Operation, Selection, Target};
 use crate::{
     address::ServerAddress,
@@ -7,6 +9,7 @@ use crate::{
     namespace::Namespace,
     proto::{
         session::InSession,
+        timeout::Timeout,
         wire::{DocumentWriter, Reply},
     },
 };
@@ -17,15 +20,29 @@ pub(crate) struct KillCursors {
     id: i64,
     namespace: Namespace,
     address: ServerAddress,
+    timeout: Timeout,
 }
 
 impl KillCursors {
-    pub(crate) fn new(id: i64, namespace: Namespace, address: ServerAddress) -> Self {
+    pub(crate) fn new(
+        id: i64,
+        namespace: Namespace,
+        address: ServerAddress,
+        timeout: Timeout,
+    ) -> Self {
         Self {
             id,
             namespace,
             address,
+            timeout,
         }
+    }
+}
+
+impl KillCursors {
+    /// Sets how long the operation may take, if a limit is given.
+    pub(crate) fn limit(&mut self, timeout: Option<Duration>) {
+        self.timeout = self.timeout.or_own(timeout);
     }
 }
 
@@ -38,6 +55,10 @@ impl Operation for KillCursors {
 
     fn database(&self) -> &str {
         &self.namespace.db
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.timeout
     }
 
     fn in_session(&self) -> InSession {
@@ -67,7 +88,12 @@ mod tests {
 
     #[test]
     fn the_cursor_is_named_by_its_number() {
-        let mut operation = KillCursors::new(5, Namespace::new("d", "c"), ADDRESS.clone());
+        let mut operation = KillCursors::new(
+            5,
+            Namespace::new("d", "c"),
+            ADDRESS.clone(),
+            Timeout::default(),
+        );
         assert_eq!(
             written(&mut operation),
             doc! { "killCursors": "c", "cursors": [5_i64] }

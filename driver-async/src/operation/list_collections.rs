@@ -5,9 +5,10 @@ use bson::Document;
 use super::{Operation, Retryability, Scope, Selection, Target};
 use crate::{
     error::Result,
-    options::ListCollectionsOptions,
+    options::{CursorTimeoutMode, ListCollectionsOptions},
     proto::{
         cursor::{CursorReply, CursorSettings, CursorState},
+        timeout::{self, Timeout},
         wire::{DocumentWriter, Reply},
     },
 };
@@ -52,6 +53,18 @@ impl Operation for ListCollections<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout.or_own(self.options.timeout)
+    }
+
+    fn timeout_mode(&self) -> CursorTimeoutMode {
+        self.options.timeout_mode.unwrap_or_default()
+    }
+
+    fn check_limits(&self) -> Result<()> {
+        timeout::check_cursor(self.timeout(), self.options.timeout_mode, false, None)
     }
 
     fn retryability(&self) -> Retryability {

@@ -6,6 +6,7 @@ use crate::{
     options::ListDatabasesOptions,
     proto::{
         cursor::Batch,
+        timeout::Timeout,
         wire::{DocumentWriter, Reply},
     },
 };
@@ -15,21 +16,24 @@ use crate::{
 pub(crate) struct ListDatabases {
     name_only: bool,
     options: ListDatabasesOptions,
+    timeout: Timeout,
 }
 
 impl ListDatabases {
     /// Lists what is known of each database.
-    pub(crate) fn specifications(options: ListDatabasesOptions) -> Self {
+    pub(crate) fn specifications(options: ListDatabasesOptions, inherited: Timeout) -> Self {
         Self {
             name_only: false,
+            timeout: inherited.or_own(options.timeout),
             options,
         }
     }
 
     /// Lists the names.
-    pub(crate) fn names(options: ListDatabasesOptions) -> Self {
+    pub(crate) fn names(options: ListDatabasesOptions, inherited: Timeout) -> Self {
         Self {
             name_only: true,
+            timeout: inherited.or_own(options.timeout),
             options,
         }
     }
@@ -45,6 +49,10 @@ impl Operation for ListDatabases {
 
     fn database(&self) -> &str {
         "admin"
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.timeout
     }
 
     fn retryability(&self) -> Retryability {
@@ -94,10 +102,10 @@ mod tests {
             "listDatabases": 1, "filter": { "name": "x" }, "authorizedDatabases": false,
             "comment": 1,
         };
-        let mut operation = ListDatabases::specifications(options.clone());
+        let mut operation = ListDatabases::specifications(options.clone(), Timeout::default());
         assert_eq!(written(&mut operation), wanted);
         wanted.insert("nameOnly", true);
-        let mut operation = ListDatabases::names(options);
+        let mut operation = ListDatabases::names(options, Timeout::default());
         assert_eq!(written(&mut operation), wanted);
         let reply = doc! { "databases": [{ "name": "x" }], "ok": 1 };
         let mut batch = replied(&mut operation, &reply).unwrap();

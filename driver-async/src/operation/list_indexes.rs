@@ -3,9 +3,10 @@
 use super::{NAMESPACE_NOT_FOUND, Operation, Retryability, Scope, Selection, Target};
 use crate::{
     error::{Error, Result},
-    options::ListIndexesOptions,
+    options::{CursorTimeoutMode, ListIndexesOptions},
     proto::{
         cursor::{CursorReply, CursorSettings, CursorState},
+        timeout::{self, Timeout},
         wire::{DocumentWriter, Reply},
     },
 };
@@ -43,6 +44,18 @@ impl Operation for ListIndexes<'_> {
         self.scope.database
     }
 
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout.or_own(self.options.timeout)
+    }
+
+    fn timeout_mode(&self) -> CursorTimeoutMode {
+        self.options.timeout_mode.unwrap_or_default()
+    }
+
+    fn check_limits(&self) -> Result<()> {
+        timeout::check_cursor(self.timeout(), self.options.timeout_mode, false, None)
+    }
+
     fn retryability(&self) -> Retryability {
         Retryability::Read
     }
@@ -54,7 +67,7 @@ impl Operation for ListIndexes<'_> {
     fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()> {
         command.append_str("listIndexes", self.scope.collection)?;
         command.cursor(self.options.batch_size)?;
-        command.max_time(self.options.max_time)?;
+        command.max_time(self.options.max_time, target)?;
         command.raw_data(self.options.raw_data, target)?;
         command.optional_bson("comment", self.options.comment.as_ref())
     }

@@ -68,13 +68,16 @@ pub(crate) use search_indexes::{
 };
 pub(crate) use update::{Modification, Update};
 
+use std::time::{Duration, Instant};
+
 use crate::{
     address::ServerAddress,
     error::{Error, Result},
-    options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern},
+    options::{CursorTimeoutMode, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern},
     proto::{
         selection::Wanted,
         session::InSession,
+        timeout::Timeout,
         topology::ServerType,
         wire::{DocumentWriter, Reply, Sequences},
     },
@@ -98,6 +101,30 @@ pub(crate) trait Operation {
     /// bulk write have the same. The executor numbers all others.
     fn operation_id(&self) -> Option<i64> {
         None
+    }
+
+    /// How long the operation may take as a whole, all attempts included.
+    fn timeout(&self) -> Timeout {
+        Timeout::default()
+    }
+
+    /// What of the cursor that the operation opens the timeout bounds.
+    fn timeout_mode(&self) -> CursorTimeoutMode {
+        CursorTimeoutMode::CursorLifetime
+    }
+
+    /// Whether the server is told how much of the timeout is left, as `maxTimeMS`. With commands
+    /// that open a cursor it bounds all of the cursor's life.
+    fn limits_server(&self) -> bool {
+        self.timeout_mode() == CursorTimeoutMode::CursorLifetime
+    }
+
+    /// Refuses limits of time that contradict each other, before anything is done.
+    ///
+    /// # Errors
+    /// An invalid-argument error that says what to change.
+    fn check_limits(&self) -> Result<()> {
+        Ok(())
     }
 
     /// Whether a failed attempt may be followed by another.
@@ -236,6 +263,10 @@ pub(crate) struct Target<'a> {
     pub(crate) max_message_size: usize,
     /// The most writes in one command.
     pub(crate) max_write_batch_size: usize,
+    /// Whether the operation has a timeout, which puts a `maxTimeMS` of its options out of force.
+    pub(crate) has_timeout: bool,
+    /// What the timeout leaves for the server, if it is limited.
+    pub(crate) time_left: Option<Duration>,
 }
 
 impl Target<'_> {
@@ -265,6 +296,18 @@ pub(crate) struct Scope<'a> {
     pub(crate) selection_criteria: Option<&'a SelectionCriteria>,
     pub(crate) read_concern: Option<&'a ReadConcern>,
     pub(crate) write_concern: Option<&'a WriteConcern>,
+    pub(crate) timeout: Timeout,
+}
+
+impl Scope<'_> {
+    /// The same, for an operation of several commands that begins now: they share its timeout,
+    /// which may be one of its own.
+    pub(crate) fn started(self, own: Option<Duration>, now: impl FnOnce() -> Instant) -> Self {
+        Self {
+            timeout: self.timeout.or_own(own).started(now),
+            ..self
+        }
+    }
 }
 
 /// How much larger than a document a command may be, in bytes.
@@ -305,6 +348,8 @@ mod tests {
             max_bson_object_size: 16 * 1024 * 1024,
             max_message_size: DEFAULT_MAX_MESSAGE_SIZE,
             max_write_batch_size: 100_000,
+            has_timeout: false,
+            time_left: None,
         }
     }
 

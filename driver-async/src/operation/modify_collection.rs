@@ -11,6 +11,7 @@ use crate::{
     options::{ModifyCollectionOptions, WriteConcern},
     proto::{
         session::InSession,
+        timeout::Timeout,
         wire::{DocumentWriter, Reply},
     },
 };
@@ -47,6 +48,10 @@ impl Operation for ModifyCollection<'_> {
 
     fn in_session(&self) -> InSession {
         InSession::Consistent
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout.or_own(self.options.timeout)
     }
 
     fn write_concern(&self) -> Option<&WriteConcern> {

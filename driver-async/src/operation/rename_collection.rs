@@ -7,6 +7,7 @@ use crate::{
     options::{RenameCollectionOptions, RenameTarget, WriteConcern},
     proto::{
         session::InSession,
+        timeout::Timeout,
         wire::{DocumentWriter, Reply},
     },
 };
@@ -46,6 +47,10 @@ impl Operation for RenameCollection<'_> {
 
     fn in_session(&self) -> InSession {
         InSession::Consistent
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout.or_own(self.options.timeout)
     }
 
     fn write_concern(&self) -> Option<&WriteConcern> {

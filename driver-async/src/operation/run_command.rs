@@ -6,7 +6,10 @@ use super::{Operation, Selection, Target, fields::whole};
 use crate::{
     error::{Error, Result},
     options::RunCommandOptions,
-    proto::wire::{DocumentWriter, Reply},
+    proto::{
+        timeout::Timeout,
+        wire::{DocumentWriter, Reply},
+    },
 };
 
 /// Runs a command that the caller wrote. By the run command specification it inherits nothing
@@ -17,6 +20,7 @@ pub(crate) struct RunCommand<'a> {
     command: RawDocumentBuf,
     name: String,
     options: RunCommandOptions,
+    timeout: Timeout,
 }
 
 impl<'a> RunCommand<'a> {
@@ -26,6 +30,7 @@ impl<'a> RunCommand<'a> {
         database: &'a str,
         command: RawDocumentBuf,
         options: RunCommandOptions,
+        inherited: Timeout,
     ) -> Result<Self> {
         let name = match command.iter().next().transpose()? {
             Some((name, _)) => name.as_str().to_owned(),
@@ -39,6 +44,7 @@ impl<'a> RunCommand<'a> {
             database,
             command,
             name,
+            timeout: inherited.or_own(options.timeout),
             options,
         })
     }
@@ -53,6 +59,10 @@ impl Operation for RunCommand<'_> {
 
     fn database(&self) -> &str {
         self.database
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.timeout
     }
 
     fn selection(&self) -> Selection<'_> {
@@ -78,7 +88,13 @@ mod tests {
     #[test]
     fn the_command_goes_as_it_was_written() {
         let command = rawdoc! { "ping": 1, "comment": { "a": [1] } };
-        let mut operation = RunCommand::new("d", command, RunCommandOptions::default()).unwrap();
+        let mut operation = RunCommand::new(
+            "d",
+            command,
+            RunCommandOptions::default(),
+            Timeout::default(),
+        )
+        .unwrap();
         assert_eq!(
             written(&mut operation),
             doc! { "ping": 1, "comment": { "a": [1] } }
@@ -89,6 +105,14 @@ mod tests {
 
     #[test]
     fn an_empty_command_is_refused() {
-        assert!(RunCommand::new("d", rawdoc! {}, RunCommandOptions::default()).is_err());
+        assert!(
+            RunCommand::new(
+                "d",
+                rawdoc! {},
+                RunCommandOptions::default(),
+                Timeout::default()
+            )
+            .is_err()
+        );
     }
 }

@@ -5,9 +5,10 @@ use bson::RawDocumentBuf;
 use super::{Operation, RunCommand, Selection, Target, fields::check_exhaust};
 use crate::{
     error::{Error, Result},
-    options::{CursorType, RunCommandOptions, RunCursorCommandOptions},
+    options::{CursorTimeoutMode, CursorType, RunCommandOptions, RunCursorCommandOptions},
     proto::{
         cursor::{CursorReply, CursorSettings, CursorState},
+        timeout::{self, Timeout},
         wire::{DocumentWriter, Reply},
     },
 };
@@ -17,6 +18,8 @@ use crate::{
 pub(crate) struct RunCursorCommand<'a> {
     command: RunCommand<'a>,
     settings: CursorSettings,
+    cursor_type: CursorType,
+    timeout_mode: Option<CursorTimeoutMode>,
 }
 
 impl<'a> RunCursorCommand<'a> {
@@ -26,20 +29,26 @@ impl<'a> RunCursorCommand<'a> {
         database: &'a str,
         command: RawDocumentBuf,
         options: RunCursorCommandOptions,
+        inherited: Timeout,
     ) -> Result<Self> {
+        let cursor_type = options.cursor_type.unwrap_or_default();
+        let timeout_mode = options.timeout_mode;
         let settings = CursorSettings {
             batch_size: options.batch_size,
             max_await_time: options.max_time,
             comment: options.comment,
-            exhaust: options.cursor_type == Some(CursorType::Exhaust),
+            exhaust: cursor_type == CursorType::Exhaust,
             ..CursorSettings::default()
         };
         let options = RunCommandOptions {
             selection_criteria: options.selection_criteria,
+            timeout: options.timeout,
         };
         Ok(Self {
-            command: RunCommand::new(database, command, options)?,
+            command: RunCommand::new(database, command, options, inherited)?,
             settings,
+            cursor_type,
+            timeout_mode,
         })
     }
 }
@@ -53,6 +62,25 @@ impl Operation for RunCursorCommand<'_> {
 
     fn database(&self) -> &str {
         self.command.database()
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.command.timeout()
+    }
+
+    fn timeout_mode(&self) -> CursorTimeoutMode {
+        self.cursor_type.timeout_mode(self.timeout_mode)
+    }
+
+    fn limits_server(&self) -> bool {
+        self.cursor_type.limits_server(self.timeout_mode)
+    }
+
+    fn check_limits(&self) -> Result<()> {
+        let waits = self.cursor_type == CursorType::TailableAwait;
+        let wait = self.settings.max_await_time.filter(|_| waits);
+        let is_tailable = self.cursor_type.is_tailable();
+        timeout::check_cursor(self.timeout(), self.timeout_mode, is_tailable, wait)
     }
 
     fn selection(&self) -> Selection<'_> {
@@ -103,7 +131,8 @@ mod tests {
             .comment(bson::Bson::from("more"))
             .selection_criteria(SelectionCriteria::from(ReadPreference::secondary(None)))
             .build();
-        let mut operation = RunCursorCommand::new("d", command, options).unwrap();
+        let mut operation =
+            RunCursorCommand::new("d", command, options, Timeout::default()).unwrap();
         let wanted = doc! { "find": "c", "batchSize": 1, "maxTimeMS": 200, "comment": "first" };
         assert_eq!(written(&mut operation), wanted);
         assert_eq!(operation.retryability(), Retryability::None);
@@ -117,7 +146,12 @@ mod tests {
             "comment": "more",
         };
         assert_eq!(
-            written(&mut GetMore::new(&remote, batch_size, &ADDRESS)),
+            written(&mut GetMore::new(
+                &remote,
+                batch_size,
+                &ADDRESS,
+                Timeout::default()
+            )),
             wanted
         );
     }
@@ -126,10 +160,11 @@ mod tests {
     fn an_exhaust_cursor_is_refused_where_it_cannot_work() {
         let options = RunCursorCommandOptions::builder().cursor_type(CursorType::Exhaust);
         let find = rawdoc! { "find": "c" };
-        let mut operation = RunCursorCommand::new("d", find, options.build()).unwrap();
+        let mut operation =
+            RunCursorCommand::new("d", find, options.build(), Timeout::default()).unwrap();
         let reply = doc! { "cursor": { "id": 5_i64, "ns": "d.c", "firstBatch": [] }, "ok": 1 };
         let remote = replied(&mut operation, &reply).unwrap().remote.unwrap();
-        assert!(GetMore::new(&remote, None, &ADDRESS).takes_several_replies());
+        assert!(GetMore::new(&remote, None, &ADDRESS, Timeout::default()).takes_several_replies());
         let router = Target {
             server_type: ServerType::Mongos,
             ..target()
@@ -139,7 +174,8 @@ mod tests {
 
     #[test]
     fn a_reply_without_a_cursor_is_refused() {
-        let new = |command| RunCursorCommand::new("d", command, Default::default());
+        let new =
+            |command| RunCursorCommand::new("d", command, Default::default(), Timeout::default());
         let mut operation = new(rawdoc! { "ping": 1 }).unwrap();
         let error = replied(&mut operation, &doc! { "ok": 1 }).unwrap_err();
         assert!(error.to_string().contains("ping gave no cursor"), "{error}");

@@ -9,7 +9,10 @@ use super::{Aggregate, NAMESPACE_NOT_FOUND, Operation, Scope, Source, Target};
 use crate::{
     error::{Error, Result},
     options::{AggregateOptions, SearchIndexModel},
-    proto::wire::{DocumentWriter, Reply},
+    proto::{
+        timeout::Timeout,
+        wire::{DocumentWriter, Reply},
+    },
 };
 
 /// Makes search indexes.
@@ -89,6 +92,10 @@ impl Operation for CreateSearchIndexes<'_> {
         self.scope.database
     }
 
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout
+    }
+
     fn write(&mut self, command: &mut DocumentWriter<'_>, _target: &Target<'_>) -> Result<()> {
         command.append_str("createSearchIndexes", self.scope.collection)?;
         command.append_array_with("indexes", |indexes| {
@@ -128,6 +135,10 @@ impl Operation for UpdateSearchIndex<'_> {
         self.scope.database
     }
 
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout
+    }
+
     fn write(&mut self, command: &mut DocumentWriter<'_>, _target: &Target<'_>) -> Result<()> {
         command.append_str("updateSearchIndex", self.scope.collection)?;
         command.append_str("name", &self.name)?;
@@ -148,6 +159,10 @@ impl Operation for DropSearchIndex<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout
     }
 
     fn write(&mut self, command: &mut DocumentWriter<'_>, _target: &Target<'_>) -> Result<()> {

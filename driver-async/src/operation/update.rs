@@ -11,6 +11,7 @@ use crate::{
     options::{UpdateModifications, UpdateOptions, WriteConcern},
     proto::{
         session::InSession,
+        timeout::Timeout,
         wire::{DocumentWriter, Reply},
     },
     results::UpdateResult,
@@ -155,6 +156,10 @@ impl Operation for Update<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout.or_own(self.options.timeout)
     }
 
     fn in_session(&self) -> InSession {

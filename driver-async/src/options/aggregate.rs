@@ -6,7 +6,7 @@ use bson::{Bson, Document};
 use serde::{Deserialize, Serialize};
 use typed_builder::TypedBuilder;
 
-use super::{Collation, Hint, ReadConcern, SelectionCriteria, WriteConcern};
+use super::{Collation, CursorTimeoutMode, Hint, ReadConcern, SelectionCriteria, WriteConcern};
 
 /// Options of [`Collection::aggregate`](crate::Collection::aggregate) and
 /// [`Database::aggregate`](crate::Database::aggregate).
@@ -75,4 +75,18 @@ pub struct AggregateOptions {
     /// buckets. Needs a server of version 8.2; not sent to older ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_data: Option<bool>,
+    /// How long the operation may take as a whole; its handle's when absent, zero for no
+    /// limit. What of its cursor that bounds is said by [`timeout_mode`](Self::timeout_mode). See
+    /// [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        skip_serializing,
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
+    /// What of the cursor the timeout bounds: by default its whole lifetime. Refused when there is
+    /// no timeout.
+    #[serde(skip_serializing)]
+    pub timeout_mode: Option<CursorTimeoutMode>,
 }

@@ -1,5 +1,7 @@
 //! The options of bulk writes, and the writes that a client's bulk write takes.
 
+use std::time::Duration;
+
 use bson::{Array, Bson, Document, RawDocumentBuf};
 use serde::{Deserialize, Serialize};
 use typed_builder::TypedBuilder;
@@ -35,6 +37,15 @@ pub struct BulkWriteOptions {
     /// servers of version 8.2 and newer only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_data: Option<bool>,
+    /// How long the operation may take as a whole; the client's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        skip_serializing,
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 /// Options of [`Collection::bulk_write`](crate::Collection::bulk_write).
@@ -61,6 +72,14 @@ pub struct CollectionBulkWriteOptions {
     /// Whether the writes work on documents as they are stored, as with time series. Sent to
     /// servers of version 8.2 and newer only.
     pub raw_data: Option<bool>,
+    /// How long the operation may take as a whole; the collection's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 /// A whole document of a [`WriteModel`]: one to insert, or one that takes another's place.

@@ -40,6 +40,14 @@ pub struct CountOptions {
     /// Whether the command sees a time series collection's documents as they are stored, in
     /// buckets. Needs a server of version 8.2; not sent to older ones.
     pub raw_data: Option<bool>,
+    /// How long the operation may take as a whole; the collection's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 /// Options of
@@ -70,4 +78,13 @@ pub struct EstimatedDocumentCountOptions {
     /// buckets. Needs a server of version 8.2; not sent to older ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_data: Option<bool>,
+    /// How long the operation may take as a whole; the collection's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        skip_serializing,
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }

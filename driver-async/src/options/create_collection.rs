@@ -79,6 +79,15 @@ pub struct CreateCollectionOptions {
     /// refused, as this version does not encrypt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encrypted_fields: Option<Document>,
+    /// How long the operation may take as a whole; the database's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        skip_serializing,
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 /// Which writes a validator sees.

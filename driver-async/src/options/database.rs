@@ -6,7 +6,7 @@ use bson::{Bson, Document};
 use serde::{Deserialize, Serialize};
 use typed_builder::TypedBuilder;
 
-use super::{CursorType, ReadConcern, SelectionCriteria, WriteConcern};
+use super::{CursorTimeoutMode, CursorType, ReadConcern, SelectionCriteria, WriteConcern};
 
 /// What the operations and collections of one [`Database`](crate::Database) handle inherit.
 ///
@@ -23,6 +23,14 @@ pub struct DatabaseOptions {
     pub read_concern: Option<ReadConcern>,
     /// How many members must have a write before it is acknowledged.
     pub write_concern: Option<WriteConcern>,
+    /// How long an operation may take as a whole; zero for no limit. See
+    /// [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 /// Options of [`Database::run_command`](crate::Database::run_command).
@@ -35,6 +43,14 @@ pub struct RunCommandOptions {
     /// are not inherited, as the run command specification wants.
     #[serde(alias = "readPreference")]
     pub selection_criteria: Option<SelectionCriteria>,
+    /// How long the operation may take as a whole; the database's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 /// Options of [`Database::run_cursor_command`](crate::Database::run_cursor_command).
@@ -69,6 +85,19 @@ pub struct RunCursorCommandOptions {
     /// Goes with each request for a further batch into the server's logs and profile. Servers
     /// before 4.4 are not told.
     pub comment: Option<Bson>,
+    /// How long the operation may take as a whole; the database's when absent, zero for no
+    /// limit. What of its cursor that bounds is said by [`timeout_mode`](Self::timeout_mode). See
+    /// [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
+    /// What of the cursor the timeout bounds: by default its whole lifetime. Refused when there is
+    /// no timeout. A tailable cursor
+    /// knows [`Iteration`](super::CursorTimeoutMode::Iteration) alone.
+    pub timeout_mode: Option<CursorTimeoutMode>,
 }
 
 /// Options of [`Database::drop`](crate::Database::drop).
@@ -83,6 +112,15 @@ pub struct DropDatabaseOptions {
     /// Goes with the command into the server's logs and profile. Needs a server of version 4.4.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Bson>,
+    /// How long the operation may take as a whole; the database's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        skip_serializing,
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 /// Options of [`Collection::drop`](crate::Collection::drop).
@@ -101,6 +139,15 @@ pub struct DropCollectionOptions {
     /// Refused, as this version does not encrypt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encrypted_fields: Option<Document>,
+    /// How long the operation may take as a whole; the collection's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        skip_serializing,
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 /// Options of [`Database::list_collections`](crate::Database::list_collections).
@@ -126,6 +173,20 @@ pub struct ListCollectionsOptions {
     /// told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_data: Option<bool>,
+    /// How long the operation may take as a whole; the database's when absent, zero for no
+    /// limit. What of its cursor that bounds is said by [`timeout_mode`](Self::timeout_mode). See
+    /// [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        skip_serializing,
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
+    /// What of the cursor the timeout bounds: by default its whole lifetime. Refused when there is
+    /// no timeout.
+    #[serde(skip_serializing)]
+    pub timeout_mode: Option<CursorTimeoutMode>,
 }
 
 /// Options of [`Client::list_databases`](crate::Client::list_databases).
@@ -144,4 +205,13 @@ pub struct ListDatabasesOptions {
     /// Which databases are listed, by `name`, `sizeOnDisk`, `empty` or `shards`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Document>,
+    /// How long the operation may take as a whole; the client's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        skip_serializing,
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }

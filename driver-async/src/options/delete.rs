@@ -1,5 +1,7 @@
 //! The options of deletes.
 
+use std::time::Duration;
+
 use bson::{Bson, Document};
 use serde::{Deserialize, Serialize};
 use typed_builder::TypedBuilder;
@@ -34,4 +36,13 @@ pub struct DeleteOptions {
     /// buckets. Needs a server of version 8.2; not sent to older ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_data: Option<bool>,
+    /// How long the operation may take as a whole; the collection's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        skip_serializing,
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }

@@ -47,4 +47,12 @@ pub struct ExplainOptions {
     pub max_time: Option<Duration>,
     /// Goes with the command into the server's logs and profile.
     pub comment: Option<Bson>,
+    /// How long the operation may take as a whole; its handle's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }

@@ -6,7 +6,7 @@ use bson::{Bson, Document};
 use serde::{Deserialize, Serialize};
 use typed_builder::TypedBuilder;
 
-use super::{Collation, CursorType, Hint, ReadConcern, SelectionCriteria};
+use super::{Collation, CursorTimeoutMode, CursorType, Hint, ReadConcern, SelectionCriteria};
 
 /// Options of [`Collection::find`](crate::Collection::find).
 ///
@@ -103,6 +103,21 @@ pub struct FindOptions {
     /// buckets. Needs a server of version 8.2; not sent to older ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_data: Option<bool>,
+    /// How long the operation may take as a whole; the collection's when absent, zero for no
+    /// limit. What of its cursor that bounds is said by [`timeout_mode`](Self::timeout_mode). See
+    /// [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        skip_serializing,
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
+    /// What of the cursor the timeout bounds: by default its whole lifetime. Refused when there is
+    /// no timeout. A tailable cursor
+    /// knows [`Iteration`](super::CursorTimeoutMode::Iteration) alone.
+    #[serde(skip_serializing)]
+    pub timeout_mode: Option<CursorTimeoutMode>,
 }
 
 /// Options of [`Collection::find_one`](crate::Collection::find_one).
@@ -155,6 +170,14 @@ pub struct FindOneOptions {
     /// Whether the command sees a time series collection's documents as they are stored, in
     /// buckets. Needs a server of version 8.2; not sent to older ones.
     pub raw_data: Option<bool>,
+    /// How long the operation may take as a whole; the collection's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 impl From<FindOneOptions> for FindOptions {
@@ -179,6 +202,7 @@ impl From<FindOneOptions> for FindOptions {
             sort: options.sort,
             let_vars: options.let_vars,
             raw_data: options.raw_data,
+            timeout: options.timeout,
             ..Self::default()
         }
     }

@@ -56,6 +56,14 @@ pub struct FindOneAndDeleteOptions {
     /// Whether the command sees a time series collection's documents as they are stored, in
     /// buckets. Needs a server of version 8.2; not sent to older ones.
     pub raw_data: Option<bool>,
+    /// How long the operation may take as a whole; the collection's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 /// Options of [`Collection::find_one_and_replace`](crate::Collection::find_one_and_replace).
@@ -98,6 +106,14 @@ pub struct FindOneAndReplaceOptions {
     /// Whether the command sees a time series collection's documents as they are stored, in
     /// buckets. Needs a server of version 8.2; not sent to older ones.
     pub raw_data: Option<bool>,
+    /// How long the operation may take as a whole; the collection's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 /// Options of [`Collection::find_one_and_update`](crate::Collection::find_one_and_update).
@@ -142,6 +158,14 @@ pub struct FindOneAndUpdateOptions {
     /// Whether the command sees a time series collection's documents as they are stored, in
     /// buckets. Needs a server of version 8.2; not sent to older ones.
     pub raw_data: Option<bool>,
+    /// How long the operation may take as a whole; the collection's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 impl From<FindOneAndDeleteOptions> for FindOneAndUpdateOptions {
@@ -155,6 +179,7 @@ impl From<FindOneAndDeleteOptions> for FindOneAndUpdateOptions {
             hint: options.hint,
             let_vars: options.let_vars,
             comment: options.comment,
+            timeout: options.timeout,
             raw_data: options.raw_data,
             ..Self::default()
         }
@@ -176,6 +201,7 @@ impl From<FindOneAndReplaceOptions> for FindOneAndUpdateOptions {
             hint: options.hint,
             let_vars: options.let_vars,
             comment: options.comment,
+            timeout: options.timeout,
             raw_data: options.raw_data,
         }
     }

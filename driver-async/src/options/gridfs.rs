@@ -28,6 +28,15 @@ pub struct GridFsBucketOptions {
     /// Which servers serve reads.
     #[serde(alias = "readPreference")]
     pub selection_criteria: Option<SelectionCriteria>,
+    /// How long an operation may take as a whole, all its commands included; the database's when
+    /// absent, zero for no limit. With streams it is the whole life of the stream. See
+    /// [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 /// Options of [`GridFsBucket::open_upload_stream`] and [`GridFsBucket::upload_from_reader`].
@@ -51,6 +60,15 @@ pub struct GridFsUploadOptions {
     /// Other names of the file, which nothing looks at. The GridFS specification deprecates it:
     /// keep them in the metadata.
     pub aliases: Option<Vec<String>>,
+    /// How long the upload may take as a whole, from opening the stream to closing it; the
+    /// bucket's when absent, zero for no limit. See
+    /// [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 /// Options of [`GridFsBucket::open_download_stream_by_name`] and
@@ -68,6 +86,15 @@ pub struct GridFsDownloadByNameOptions {
     /// Which of the files of that name, by their upload dates: 0 is the oldest, 1 the one after
     /// it; -1 the newest, -2 the one before it. The newest when absent.
     pub revision: Option<i32>,
+    /// How long the download may take as a whole, from opening the stream to its end; the
+    /// bucket's when absent, zero for no limit. See
+    /// [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 /// Options of [`GridFsBucket::find`](crate::gridfs::GridFsBucket::find).
@@ -98,6 +125,15 @@ pub struct GridFsFindOptions {
     pub skip: Option<u64>,
     /// The order of the documents.
     pub sort: Option<Document>,
+    /// How long the operation may take as a whole, all batches included; the
+    /// bucket's when absent, zero for no limit. See
+    /// [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 impl From<GridFsFindOptions> for FindOptions {
@@ -110,6 +146,7 @@ impl From<GridFsFindOptions> for FindOptions {
             no_cursor_timeout: options.no_cursor_timeout,
             skip: options.skip,
             sort: options.sort,
+            timeout: options.timeout,
             ..Self::default()
         }
     }
@@ -134,6 +171,15 @@ pub struct GridFsFindOneOptions {
     pub skip: Option<u64>,
     /// The order in which the first document is taken.
     pub sort: Option<Document>,
+    /// How long the operation may take as a whole; the
+    /// bucket's when absent, zero for no limit. See
+    /// [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 impl From<GridFsFindOneOptions> for FindOneOptions {
@@ -142,6 +188,7 @@ impl From<GridFsFindOneOptions> for FindOneOptions {
             max_time: options.max_time,
             skip: options.skip,
             sort: options.sort,
+            timeout: options.timeout,
             ..Self::default()
         }
     }

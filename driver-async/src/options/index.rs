@@ -6,7 +6,7 @@ use bson::{Bson, Document};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use typed_builder::TypedBuilder;
 
-use super::{Collation, WriteConcern, number};
+use super::{Collation, CursorTimeoutMode, WriteConcern, number};
 
 /// An index: its keys and its options.
 ///
@@ -320,6 +320,15 @@ pub struct CreateIndexOptions {
     /// are not told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_data: Option<bool>,
+    /// How long the operation may take as a whole; the collection's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        skip_serializing,
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 /// Options of [`Collection::drop_index`](crate::Collection::drop_index) and
@@ -347,6 +356,15 @@ pub struct DropIndexOptions {
     /// are not told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_data: Option<bool>,
+    /// How long the operation may take as a whole; the collection's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        skip_serializing,
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 /// Options of [`Collection::list_indexes`](crate::Collection::list_indexes).
@@ -373,6 +391,20 @@ pub struct ListIndexesOptions {
     /// are not told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_data: Option<bool>,
+    /// How long the operation may take as a whole; the collection's when absent, zero for no
+    /// limit. What of its cursor that bounds is said by [`timeout_mode`](Self::timeout_mode). See
+    /// [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        skip_serializing,
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
+    /// What of the cursor the timeout bounds: by default its whole lifetime. Refused when there is
+    /// no timeout.
+    #[serde(skip_serializing)]
+    pub timeout_mode: Option<CursorTimeoutMode>,
 }
 
 #[cfg(test)]

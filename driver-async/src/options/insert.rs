@@ -1,5 +1,7 @@
 //! The options of `insert_one` and `insert_many`.
 
+use std::time::Duration;
+
 use bson::Bson;
 use serde::{Deserialize, Serialize};
 use typed_builder::TypedBuilder;
@@ -23,6 +25,14 @@ pub struct InsertOneOptions {
     /// Whether the command sees a time series collection's documents as they are stored, in
     /// buckets. Needs a server of version 8.2; not sent to older ones.
     pub raw_data: Option<bool>,
+    /// How long the operation may take as a whole; the collection's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 /// Options of [`Collection::insert_many`](crate::Collection::insert_many).
@@ -50,4 +60,13 @@ pub struct InsertManyOptions {
     /// buckets. Needs a server of version 8.2; not sent to older ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_data: Option<bool>,
+    /// How long the operation may take as a whole; the collection's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        skip_serializing,
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }

@@ -44,7 +44,7 @@ pub(crate) use client::{MAX_APP_NAME_LENGTH, TopologyOptions, validate_topology}
 pub use collation::{
     Collation, CollationAlternate, CollationCaseFirst, CollationMaxVariable, CollationStrength,
 };
-pub use collection::{CollectionOptions, CursorType, Hint, UpdateModifications};
+pub use collection::{CollectionOptions, CursorTimeoutMode, CursorType, Hint, UpdateModifications};
 pub use compressor::Compressor;
 pub use count::{CountOptions, EstimatedDocumentCountOptions};
 pub use create_collection::{

@@ -75,6 +75,15 @@ pub struct ModifyCollectionOptions {
     /// Goes with the command into the server's logs and profile. Needs a server of version 4.4.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Bson>,
+    /// How long the operation may take as a whole; its handle's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        skip_serializing,
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 /// A change to an index that exists, which is told by its keys or by its name.

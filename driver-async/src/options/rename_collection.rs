@@ -1,5 +1,7 @@
 //! The options of renaming a collection.
 
+use std::time::Duration;
+
 use bson::Bson;
 use serde::Deserialize;
 use typed_builder::TypedBuilder;
@@ -23,6 +25,14 @@ pub struct RenameCollectionOptions {
     pub write_concern: Option<WriteConcern>,
     /// Goes with the command into the server's logs and profile. Needs a server of version 4.4.
     pub comment: Option<Bson>,
+    /// How long the operation may take as a whole; the collection's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 /// The new name of a collection.

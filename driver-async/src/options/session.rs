@@ -28,6 +28,16 @@ pub struct SessionOptions {
     /// [`ClientSession::snapshot_time`](crate::ClientSession::snapshot_time) of another session;
     /// that of the first read when absent.
     pub snapshot_time: Option<Timestamp>,
+    /// How long it may take as a whole to commit or abort a transaction of the session, or to run
+    /// one with [`StartTransaction::and_run`](crate::action::StartTransaction::and_run); zero for
+    /// no limit, the client's when absent. See
+    /// [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        rename = "defaultTimeoutMS",
+        alias = "defaultTimeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub default_timeout: Option<Duration>,
 }
 
 /// Options of a transaction.
@@ -62,6 +72,17 @@ pub struct TransactionOptions {
         with = "crate::options::serde_shapes::millis"
     )]
     pub max_commit_time: Option<Duration>,
+    /// How long it may take as a whole to commit or abort the transaction, or to run it with
+    /// [`StartTransaction::and_run`](crate::action::StartTransaction::and_run); zero for no limit,
+    /// the session's [`default_timeout`](SessionOptions::default_timeout) when absent. See
+    /// [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        skip_serializing,
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 impl TransactionOptions {
@@ -75,6 +96,7 @@ impl TransactionOptions {
                 .selection_criteria
                 .or_else(|| other.selection_criteria.clone()),
             max_commit_time: self.max_commit_time.or(other.max_commit_time),
+            timeout: self.timeout.or(other.timeout),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The options of updates and replacements.
 
+use std::time::Duration;
+
 use bson::{Bson, Document};
 use serde::Deserialize;
 use typed_builder::TypedBuilder;
@@ -38,6 +40,14 @@ pub struct UpdateOptions {
     /// Whether the command sees a time series collection's documents as they are stored, in
     /// buckets. Needs a server of version 8.2; not sent to older ones.
     pub raw_data: Option<bool>,
+    /// How long the operation may take as a whole; the collection's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 /// Options of [`Collection::replace_one`](crate::Collection::replace_one).
@@ -68,6 +78,14 @@ pub struct ReplaceOptions {
     /// Whether the command sees a time series collection's documents as they are stored, in
     /// buckets. Needs a server of version 8.2; not sent to older ones.
     pub raw_data: Option<bool>,
+    /// How long the operation may take as a whole; the collection's when absent, zero for no
+    /// limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+    #[serde(
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
 }
 
 impl From<ReplaceOptions> for UpdateOptions {
@@ -83,6 +101,7 @@ impl From<ReplaceOptions> for UpdateOptions {
             comment: options.comment,
             sort: options.sort,
             raw_data: options.raw_data,
+            timeout: options.timeout,
         }
     }
 }

@@ -149,7 +149,7 @@ async fn wait<C: Connect>(
     started: Instant,
 ) -> Result<Step<C>> {
     let limit = inner.options().wait_queue_timeout;
-    let limit = limit.filter(|limit| !limit.is_zero());
+    let limit = limit.filter(|limit| !limit.is_zero() && !deadline.replaces_wait_queue_limit());
     let deadline = Deadline::after_optional(limit, Cause::WaitQueue).or_earlier(*deadline);
     let mut turn = Turn {
         inner,

@@ -4,10 +4,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
+use crate::{
+    error::{Error, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT},
+    proto::timeout::Timeout,
+};
 
 /// How long failures are answered with further attempts.
-pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(120);
+const TIME_LIMIT: Duration = Duration::from_secs(120);
 /// The most to wait before the second attempt, the jitter aside.
 const FIRST_BACKOFF: Duration = Duration::from_millis(5);
 /// By how much the wait grows with each attempt.
@@ -21,7 +24,7 @@ const MAX_TIME_MS_EXPIRED: i32 = 50;
 #[derive(Debug)]
 pub(crate) struct Attempts {
     began: Instant,
-    limit: Duration,
+    timeout: Timeout,
     made: i32,
 }
 
@@ -38,11 +41,20 @@ pub(crate) enum Step {
 
 impl Attempts {
     /// The first attempt, which begins at `now`.
-    pub(crate) fn new(now: Instant, limit: Duration) -> Self {
+    pub(crate) fn new(now: Instant, timeout: Timeout) -> Self {
         Self {
             began: now,
-            limit,
+            timeout,
             made: 1,
+        }
+    }
+
+    /// Whether the limit has passed at `time` after the start.
+    fn is_over(&self, time: Duration) -> bool {
+        if self.timeout.is_set() {
+            self.timeout.limit().is_some_and(|limit| time >= limit)
+        } else {
+            time >= TIME_LIMIT
         }
     }
 
@@ -60,10 +72,10 @@ impl Attempts {
     pub(crate) fn commit_failed(&mut self, error: Error, now: Instant, jitter: f64) -> Step {
         let is_unknown = error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT);
         if is_unknown && error.code() != Some(MAX_TIME_MS_EXPIRED) {
-            if now.saturating_duration_since(self.began) < self.limit {
-                Step::RetryCommit
-            } else {
+            if self.is_over(now.saturating_duration_since(self.began)) {
                 Step::Fail(self.timed_out(error))
+            } else {
+                Step::RetryCommit
             }
         } else {
             self.callback_failed(error, now, jitter)
@@ -75,7 +87,7 @@ impl Attempts {
         let backoff = FIRST_BACKOFF.as_secs_f64() * growth;
         let backoff =
             LONGEST_BACKOFF.mul_f64(jitter * (backoff / LONGEST_BACKOFF.as_secs_f64()).min(1.0));
-        if now.saturating_duration_since(self.began) + backoff >= self.limit {
+        if self.is_over(now.saturating_duration_since(self.began) + backoff) {
             return Step::Fail(self.timed_out(error));
         }
         self.made += 1;
@@ -84,9 +96,12 @@ impl Attempts {
 
     /// A time-out with the labels of the error that would have led to a further attempt.
     fn timed_out(&self, error: Error) -> Error {
+        if self.timeout.is_set() {
+            return Error::operation_timeout(error);
+        }
         let message = format!(
             "the transaction did not succeed within {} s; last: {error}",
-            self.limit.as_secs()
+            TIME_LIMIT.as_secs()
         );
         Error::timeout(message).ending_with(error)
     }
@@ -110,7 +125,7 @@ mod tests {
     #[test]
     fn waits_grow_up_to_half_a_second() {
         let now = Instant::now();
-        let mut attempts = Attempts::new(now, TIME_LIMIT);
+        let mut attempts = Attempts::new(now, Timeout::default());
         let mut waits = Vec::new();
         for _ in 0..14 {
             match attempts.callback_failed(transient(), now, 1.0) {
@@ -130,7 +145,7 @@ mod tests {
     fn nothing_is_tried_again_after_the_limit_and_the_labels_stay() {
         let now = Instant::now();
         let late = now + TIME_LIMIT;
-        let mut attempts = Attempts::new(now, TIME_LIMIT);
+        let mut attempts = Attempts::new(now, Timeout::default());
         for (step, label) in [
             (
                 attempts.callback_failed(transient(), late, 0.0),
@@ -155,7 +170,7 @@ mod tests {
     #[test]
     fn a_commit_whose_result_is_unknown_is_repeated_unless_its_own_limit_ended_it() {
         let now = Instant::now();
-        let mut attempts = Attempts::new(now, TIME_LIMIT);
+        let mut attempts = Attempts::new(now, Timeout::default());
         assert!(matches!(
             attempts.commit_failed(unknown(91), now, 0.5),
             Step::RetryCommit

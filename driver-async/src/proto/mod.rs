@@ -12,6 +12,7 @@ pub(crate) mod retry;
 pub mod selection;
 pub(crate) mod session;
 pub(crate) mod session_pool;
+pub(crate) mod timeout;
 pub mod topology;
 pub(crate) mod transaction;
 pub(crate) mod wire;

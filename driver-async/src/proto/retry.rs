@@ -17,6 +17,8 @@ pub(crate) struct Attempt {
     pub retryability: Retryability,
     /// How many attempts were made before this one.
     pub earlier: u32,
+    /// Whether the operation has a timeout, until which it is tried again.
+    pub has_timeout: bool,
 }
 
 /// What to do after a failed attempt.
@@ -36,7 +38,7 @@ pub(crate) fn decide(error: &Error, attempt: &Attempt) -> Decision {
         Retryability::Write => error.contains_label(RETRYABLE_WRITE_ERROR),
         Retryability::None => false,
     };
-    if can_get_past && attempt.earlier == 0 {
+    if can_get_past && (attempt.earlier == 0 || attempt.has_timeout) {
         Decision::Retry
     } else {
         Decision::GiveUp
@@ -85,6 +87,7 @@ mod tests {
         let first = Attempt {
             retryability: Retryability::Read,
             earlier: 0,
+            has_timeout: false,
         };
         assert_eq!(decide(&network(), &first), Decision::Retry);
         assert_eq!(decide(&command(11602), &first), Decision::Retry);
@@ -102,10 +105,22 @@ mod tests {
     }
 
     #[test]
+    fn with_a_timeout_the_attempts_are_not_counted() {
+        let later = Attempt {
+            retryability: Retryability::Read,
+            earlier: 7,
+            has_timeout: true,
+        };
+        assert_eq!(decide(&network(), &later), Decision::Retry);
+        assert_eq!(decide(&command(8000), &later), Decision::GiveUp);
+    }
+
+    #[test]
     fn a_write_is_tried_again_only_with_the_label() {
         let first = Attempt {
             retryability: Retryability::Write,
             earlier: 0,
+            has_timeout: false,
         };
         for (mut error, version, wanted) in [
             (network(), Some(17), Decision::Retry),

@@ -5,11 +5,13 @@
 use bson::{RawDocument, Timestamp};
 
 use crate::{
+    deadline::Deadline,
     error::{Error, ErrorKind, Result},
     options::{ReadConcern, ReadConcernLevel, SessionOptions, TransactionOptions},
     proto::{
         cluster_time::ClusterClock,
         session_pool::ServerSession,
+        timeout::Timeout,
         transaction::{End, EndCommand, Transaction},
         wire::fields,
     },
@@ -68,12 +70,19 @@ pub(crate) struct SessionState {
     snapshot_time: Option<Timestamp>,
     operation_time: Option<Timestamp>,
     cluster_clock: ClusterClock,
+    timeout: Timeout,
+    /// When the time of the call is up that runs a transaction to its end.
+    pub(crate) deadline: Option<Deadline>,
 }
 
 impl SessionState {
     /// # Errors
     /// An invalid-argument error for options that contradict each other.
-    pub(crate) fn new(server: ServerSession, options: SessionOptions) -> Result<Self> {
+    pub(crate) fn new(
+        server: ServerSession,
+        options: SessionOptions,
+        inherited: Timeout,
+    ) -> Result<Self> {
         let snapshot = options.snapshot.unwrap_or(false);
         if snapshot && options.causal_consistency == Some(true) {
             return Err(Error::invalid_argument(
@@ -94,6 +103,8 @@ impl SessionState {
             snapshot_time: options.snapshot_time,
             operation_time: None,
             cluster_clock: ClusterClock::default(),
+            timeout: Timeout::inherited(options.default_timeout).or(inherited),
+            deadline: None,
         })
     }
 
@@ -139,6 +150,13 @@ impl SessionState {
         self.transaction.start(options.or(Some(inherited)))?;
         self.server.next_transaction_number();
         Ok(())
+    }
+
+    /// The limit for running a transaction with these options to its end, or for ending it.
+    pub(crate) fn timeout_of(&self, options: &TransactionOptions) -> Timeout {
+        let default = self.default_transaction_options.as_ref();
+        let own = options.timeout.or_else(|| default?.timeout);
+        Timeout::inherited(own).or(self.timeout)
     }
 
     /// What ends the transaction, if the server may know of it.

@@ -5,6 +5,7 @@ mod transaction;
 use std::{
     borrow::Borrow,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use bson::{Binary, Document, Timestamp, doc, spec::BinarySubtype};
@@ -53,7 +54,8 @@ pub struct ClientSession {
 
 impl ClientSession {
     pub(crate) fn start(client: Client, options: SessionOptions) -> Result<Self> {
-        let inner = Arc::new(ExplicitSession::start(client.executor(), options)?);
+        let timeout = client.concerns().timeout;
+        let inner = Arc::new(ExplicitSession::start(client.executor(), options, timeout)?);
         let id = Binary {
             subtype: BinarySubtype::Uuid,
             bytes: inner.state().server.id().to_vec(),
@@ -133,13 +135,18 @@ impl ClientSession {
             write_concern: concerns.write_concern.clone(),
             selection_criteria: concerns.selection_criteria.clone(),
             max_commit_time: None,
+            timeout: None,
         };
         self.inner.state().start_transaction(options, &inherited)
     }
 
     /// Commits or aborts the transaction.
-    pub(crate) async fn end_transaction(&mut self, end: End) -> Result<()> {
-        let Some(mut operation) = begin_end(&self.inner, end)? else {
+    pub(crate) async fn end_transaction(
+        &mut self,
+        end: End,
+        timeout: Option<Duration>,
+    ) -> Result<()> {
+        let Some(mut operation) = begin_end(&self.inner, end, timeout)? else {
             return Ok(());
         };
         match end {
@@ -157,10 +164,11 @@ impl ClientSession {
 
     /// Aborts the transaction if one is open. The session can be used on at once.
     pub(crate) fn abort_in_background(&self) {
+        self.inner.state().deadline = None;
         if !self.is_in_transaction() {
             return;
         }
-        if let Ok(Some(operation)) = begin_end(&self.inner, End::Abort) {
+        if let Ok(Some(operation)) = begin_end(&self.inner, End::Abort, None) {
             let session = Arc::clone(&self.inner);
             let executor = session.executor().clone();
             executor.spawn(async move {
@@ -173,11 +181,19 @@ impl ClientSession {
 }
 
 /// Moves the transaction on to its end; gives what tells the server, if there is anything to tell.
-fn begin_end(session: &ExplicitSession, end: End) -> Result<Option<EndTransaction>> {
+/// `timeout` is a limit of the ending's own.
+fn begin_end(
+    session: &ExplicitSession,
+    end: End,
+    timeout: Option<Duration>,
+) -> Result<Option<EndTransaction>> {
     let mut state = session.state();
     let command = state.end_transaction(end)?;
     let token = state.transaction.recovery_token().map(ToOwned::to_owned);
-    Ok(command.map(|command| EndTransaction::new(command, token)))
+    let timeout = state
+        .timeout_of(state.transaction.options())
+        .or_own(timeout);
+    Ok(command.map(|command| EndTransaction::new(command, token).within(timeout)))
 }
 
 /// Tells the server to abort. That it cannot be told is no error: in the end it aborts the

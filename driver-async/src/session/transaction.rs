@@ -6,23 +6,30 @@ use super::ClientSession;
 use crate::{
     action::StartTransaction,
     clock,
+    deadline::Deadline,
     error::Result,
     options::TransactionOptions,
     proto::{
-        convenient_transaction::{Attempts, Step, TIME_LIMIT},
+        convenient_transaction::{Attempts, Step},
         transaction::End,
     },
 };
 
 impl StartTransaction<&mut ClientSession> {
     /// Starts the transaction, runs a callback in it, and commits; what fails in passing is tried
-    /// again, for 120 s at most. See "Convenient API for Transactions" in the specifications.
+    /// again, for 120 s at most, or as long as the session's
+    /// [`default_timeout`](crate::options::SessionOptions::default_timeout) allows. See "Convenient API for Transactions" in the specifications.
     ///
     /// The callback may run several times, each time in a new transaction, so what it does beside
     /// the operations of the transaction must bear repetition. It must not keep an operation's
     /// error to itself: the server may have aborted the transaction, and a commit would fail again
     /// and again. When it ends the transaction itself, nothing more is done. Errors of the
     /// application's own kind go out as they are in [`Error::custom`](crate::error::Error::custom).
+    ///
+    /// A timeout of the session or the client holds for all of it: the operations of the callback
+    /// that use the session have what is left of it, and must not have a timeout of their own. Those
+    /// that do not use the session are not bounded by it. What is to be aborted in the end is aborted
+    /// in the same time once more.
     ///
     /// The callback gets `context` along, as it cannot borrow from around itself on each run; see
     /// [`and_run2`](Self::and_run2) for one that can. When the future is dropped, the transaction
@@ -59,7 +66,7 @@ impl StartTransaction<&mut ClientSession> {
     {
         let (session, options) = self.into_parts();
         let session = Guarded(session);
-        let mut run = TransactionRun::new(options);
+        let mut run = TransactionRun::new(session.0, options);
         loop {
             run.begin(session.0)?;
             let outcome = callback(session.0, &mut context).await;
@@ -95,7 +102,7 @@ impl StartTransaction<&mut ClientSession> {
     {
         let (session, options) = self.into_parts();
         let session = Guarded(session);
-        let mut run = TransactionRun::new(options);
+        let mut run = TransactionRun::new(session.0, options);
         loop {
             run.begin(session.0)?;
             let outcome = callback(session.0).await;
@@ -111,20 +118,26 @@ impl StartTransaction<&mut ClientSession> {
 pub struct TransactionRun {
     options: TransactionOptions,
     attempts: Attempts,
+    deadline: Option<Deadline>,
 }
 
 impl TransactionRun {
     /// The first attempt, which begins now.
-    pub fn new(options: TransactionOptions) -> Self {
+    pub fn new(session: &ClientSession, options: TransactionOptions) -> Self {
+        let now = clock::now();
+        let timeout = session.inner().state().timeout_of(&options);
         Self {
             options,
-            attempts: Attempts::new(clock::now(), TIME_LIMIT),
+            attempts: Attempts::new(now, timeout),
+            deadline: timeout.deadline(|| now),
         }
     }
 
     /// Starts a transaction for the callback to work in.
     pub fn begin(&self, session: &mut ClientSession) -> Result<()> {
-        session.begin_transaction(self.options.clone())
+        session.begin_transaction(self.options.clone())?;
+        session.inner().state().deadline = self.deadline;
+        Ok(())
     }
 
     /// Ends the transaction after the callback; `None` when all is to be done again, once that may
@@ -134,11 +147,21 @@ impl TransactionRun {
         session: &mut ClientSession,
         outcome: Result<R>,
     ) -> Option<Result<R>> {
+        let outcome = self.end_or_wait(session, outcome).await;
+        session.inner().state().deadline = None;
+        outcome
+    }
+
+    async fn end_or_wait<R>(
+        &mut self,
+        session: &mut ClientSession,
+        outcome: Result<R>,
+    ) -> Option<Result<R>> {
         let step = match outcome {
             // The callback has ended the transaction by itself.
             Ok(value) if !session.is_in_transaction() => return Some(Ok(value)),
             Ok(value) => loop {
-                let Err(error) = session.end_transaction(End::Commit).await else {
+                let Err(error) = session.end_transaction(End::Commit, None).await else {
                     return Some(Ok(value));
                 };
                 match self
@@ -151,7 +174,7 @@ impl TransactionRun {
             },
             Err(error) => {
                 if session.is_in_transaction()
-                    && let Err(error) = session.end_transaction(End::Abort).await
+                    && let Err(error) = session.end_transaction(End::Abort, None).await
                 {
                     return Some(Err(error));
                 }

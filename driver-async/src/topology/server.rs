@@ -1,8 +1,11 @@
 //! One server: its pool, its monitor's controls and the number of operations on it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -52,6 +55,12 @@ impl Server {
 
     pub(crate) fn pool(&self) -> &Pool<Connector> {
         &self.pool
+    }
+
+    /// The least time that the way to the server and back took lately; zero while hardly anything
+    /// is known of it.
+    pub(crate) fn minimum_round_trip(&self) -> Duration {
+        self.round_trip_times.lock().minimum()
     }
 
     /// How many operations are on their way to or at this server.

@@ -1,7 +1,10 @@
 //! Renaming and deleting files, and dropping a bucket.
 
+use std::time::Duration;
+
 use bson::{Bson, Document, doc};
 
+use super::timeout_setter;
 use crate::{
     action::action,
     error::{GridFsErrorKind, GridFsFileIdentifier, Result},
@@ -18,6 +21,7 @@ const AT_ONCE: usize = 1000;
 pub struct Delete<'a> {
     bucket: &'a GridFsBucket,
     id: Bson,
+    timeout: Option<Duration>,
 }
 
 /// Deletes all files of a name; see [`GridFsBucket::delete_by_name`].
@@ -26,6 +30,7 @@ pub struct Delete<'a> {
 pub struct DeleteByName<'a> {
     bucket: &'a GridFsBucket,
     filename: String,
+    timeout: Option<Duration>,
 }
 
 /// Renames a file; see [`GridFsBucket::rename`].
@@ -35,6 +40,7 @@ pub struct Rename<'a> {
     bucket: &'a GridFsBucket,
     id: Bson,
     new_filename: String,
+    timeout: Option<Duration>,
 }
 
 /// Renames all files of a name; see [`GridFsBucket::rename_by_name`].
@@ -44,6 +50,7 @@ pub struct RenameByName<'a> {
     bucket: &'a GridFsBucket,
     filename: String,
     new_filename: String,
+    timeout: Option<Duration>,
 }
 
 /// Drops a bucket; see [`GridFsBucket::drop`].
@@ -51,6 +58,7 @@ pub struct RenameByName<'a> {
 #[must_use = "an action does nothing until it is awaited"]
 pub struct Drop<'a> {
     bucket: &'a GridFsBucket,
+    timeout: Option<Duration>,
 }
 
 impl GridFsBucket {
@@ -61,7 +69,11 @@ impl GridFsBucket {
     /// were left of it are deleted then too); the server's, those of selection and network. A
     /// bucket without acknowledgement of writes does not learn whether there was a file.
     pub fn delete(&self, id: Bson) -> Delete<'_> {
-        Delete { bucket: self, id }
+        Delete {
+            bucket: self,
+            id,
+            timeout: None,
+        }
     }
 
     /// Deletes all files with this name.
@@ -73,6 +85,7 @@ impl GridFsBucket {
         DeleteByName {
             bucket: self,
             filename: filename.into(),
+            timeout: None,
         }
     }
 
@@ -86,6 +99,7 @@ impl GridFsBucket {
             bucket: self,
             id,
             new_filename: new_filename.into(),
+            timeout: None,
         }
     }
 
@@ -102,6 +116,7 @@ impl GridFsBucket {
             bucket: self,
             filename: filename.into(),
             new_filename: new_filename.into(),
+            timeout: None,
         }
     }
 
@@ -111,7 +126,10 @@ impl GridFsBucket {
     /// # Errors
     /// The server's, those of selection and network.
     pub fn drop(&self) -> Drop<'_> {
-        Drop { bucket: self }
+        Drop {
+            bucket: self,
+            timeout: None,
+        }
     }
 
     /// Reports that a write met no file, where the server tells.
@@ -138,15 +156,23 @@ impl GridFsBucket {
     }
 }
 
+timeout_setter! { impl['a] Delete<'a> }
+timeout_setter! { impl['a] DeleteByName<'a> }
+timeout_setter! { impl['a] Rename<'a> }
+timeout_setter! { impl['a] RenameByName<'a> }
+timeout_setter! { impl['a] Drop<'a> }
+
 action! { impl['a] Delete<'a> => Result<()>, |self| {
-    let Self { bucket, id } = self;
+    let Self { bucket, id, timeout } = self;
+    let bucket = bucket.started(timeout);
     let deleted = bucket.files().delete_one(doc! { "_id": equal(&id) }).await?;
     bucket.chunks().delete_many(doc! { "files_id": equal(&id) }).await?;
     bucket.found(deleted.deleted_count, GridFsFileIdentifier::Id(id))
 } }
 
 action! { impl['a] DeleteByName<'a> => Result<()>, |self| {
-    let Self { bucket, filename } = self;
+    let Self { bucket, filename, timeout } = self;
+    let bucket = bucket.started(timeout);
     let ids = bucket.ids_of(&filename).await?;
     if ids.is_empty() {
         let identifier = GridFsFileIdentifier::Filename(filename);
@@ -162,22 +188,25 @@ action! { impl['a] DeleteByName<'a> => Result<()>, |self| {
 } }
 
 action! { impl['a] Rename<'a> => Result<()>, |self| {
-    let Self { bucket, id, new_filename } = self;
+    let Self { bucket, id, new_filename, timeout } = self;
+    let bucket = bucket.started(timeout);
     let change = doc! { "$set": { "filename": new_filename } };
     let updated = bucket.files().update_one(doc! { "_id": equal(&id) }, change).await?;
     bucket.found(updated.matched_count, GridFsFileIdentifier::Id(id))
 } }
 
 action! { impl['a] RenameByName<'a> => Result<()>, |self| {
-    let Self { bucket, filename, new_filename } = self;
+    let Self { bucket, filename, new_filename, timeout } = self;
+    let bucket = bucket.started(timeout);
     let change = doc! { "$set": { "filename": new_filename } };
     let updated = bucket.files().update_many(doc! { "filename": &filename }, change).await?;
     bucket.found(updated.matched_count, GridFsFileIdentifier::Filename(filename))
 } }
 
 action! { impl['a] Drop<'a> => Result<()>, |self| {
-    self.bucket.files().drop().await?;
-    self.bucket.chunks().drop().await?;
-    self.bucket.forget_indexes();
+    let bucket = self.bucket.started(self.timeout);
+    bucket.files().drop().await?;
+    bucket.chunks().drop().await?;
+    bucket.forget_indexes();
     Ok(())
 } }

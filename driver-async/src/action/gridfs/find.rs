@@ -75,6 +75,7 @@ impl GridFsBucket {
 
 impl Find<'_> {
     option_setters! { GridFsFindOptions {
+        timeout: Duration,
         allow_disk_use: bool,
         batch_size: u32,
         limit: i64,
@@ -87,6 +88,7 @@ impl Find<'_> {
 
 impl FindOne<'_> {
     option_setters! { GridFsFindOneOptions {
+        timeout: Duration,
         max_time: Duration,
         skip: u64,
         sort: Document,

@@ -1,7 +1,10 @@
 //! Opening files as streams.
 
+use std::time::Duration;
+
 use bson::{Bson, Document, doc};
 
+use super::timeout_setter;
 use crate::{
     action::{action, option_setters},
     error::{GridFsErrorKind, GridFsFileIdentifier, Result},
@@ -31,6 +34,7 @@ pub struct OpenUploadStream<'a> {
 pub struct OpenDownloadStream<'a> {
     bucket: &'a GridFsBucket,
     id: Bson,
+    timeout: Option<Duration>,
 }
 
 /// Opens a file for reading; see [`GridFsBucket::open_download_stream_by_name`].
@@ -70,7 +74,11 @@ impl GridFsBucket {
     /// [`WrongSizeChunk`](GridFsErrorKind::WrongSizeChunk) and
     /// [`WrongNumberOfChunks`](GridFsErrorKind::WrongNumberOfChunks).
     pub fn open_download_stream(&self, id: Bson) -> OpenDownloadStream<'_> {
-        OpenDownloadStream { bucket: self, id }
+        OpenDownloadStream {
+            bucket: self,
+            id,
+            timeout: None,
+        }
     }
 
     /// Opens the file with this name for reading: the newest, or another
@@ -144,26 +152,32 @@ impl OpenUploadStream<'_> {
     }
 
     option_setters! { GridFsUploadOptions {
+        timeout: Duration,
         chunk_size_bytes: u32,
         metadata: Document,
     } into { content_type: String, } each { aliases: String, } }
 }
 
 impl OpenDownloadStreamByName<'_> {
-    option_setters! { GridFsDownloadByNameOptions { revision: i32, } }
+    option_setters! { GridFsDownloadByNameOptions { timeout: Duration, revision: i32, } }
 }
+
+timeout_setter! { impl['a] OpenDownloadStream<'a> }
 
 action! { impl['a] OpenUploadStream<'a> => Result<GridFsUploadStream>, |self| {
     let Self { bucket, filename, id, options } = self;
-    GridFsUploadStream::new(NewFile::new(bucket, id, filename, options))
+    let bucket = bucket.started(options.timeout);
+    GridFsUploadStream::new(NewFile::new(&bucket, id, filename, options))
 } }
 
 action! { impl['a] OpenDownloadStream<'a> => Result<GridFsDownloadStream>, |self| {
-    let file = self.bucket.file_with_id(self.id).await?;
-    GridFsDownloadStream::new(self.bucket, file)
+    let bucket = self.bucket.started(self.timeout);
+    let file = bucket.file_with_id(self.id).await?;
+    GridFsDownloadStream::new(&bucket, file)
 } }
 
 action! { impl['a] OpenDownloadStreamByName<'a> => Result<GridFsDownloadStream>, |self| {
-    let file = self.bucket.file_with_name(self.filename, self.options).await?;
-    GridFsDownloadStream::new(self.bucket, file)
+    let bucket = self.bucket.started(self.options.timeout);
+    let file = bucket.file_with_name(self.filename, self.options).await?;
+    GridFsDownloadStream::new(&bucket, file)
 } }

@@ -1,12 +1,13 @@
 //! Uploading and downloading whole files.
 
-use std::future::poll_fn;
+use std::{future::poll_fn, time::Duration};
 
 use bson::{Bson, Document};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
+use super::timeout_setter;
 use crate::{
-    action::{action, option_setters},
+    action::{Action, action, option_setters},
     error::{Error, GridFsErrorKind, Result},
     gridfs::{
         FilesCollectionDocument, GridFsBucket, GridFsDownloadStream, GridFsProgress,
@@ -35,6 +36,7 @@ pub struct DownloadToWriter<'a, W> {
     id: Bson,
     writer: W,
     progress: ProgressCallback<'a>,
+    timeout: Option<Duration>,
 }
 
 /// Downloads a file; see [`GridFsBucket::download_to_writer_by_name`].
@@ -115,6 +117,7 @@ impl GridFsBucket {
             id,
             writer,
             progress: ProgressCallback::none(),
+            timeout: None,
         }
     }
 
@@ -165,6 +168,7 @@ impl<'a, R> UploadFromReader<'a, R> {
     progress_setter! {}
 
     option_setters! { GridFsUploadOptions {
+        timeout: Duration,
         chunk_size_bytes: u32,
         metadata: Document,
     } into { content_type: String, } each { aliases: String, } }
@@ -177,8 +181,10 @@ impl<'a, W> DownloadToWriter<'a, W> {
 impl<'a, W> DownloadToWriterByName<'a, W> {
     progress_setter! {}
 
-    option_setters! { GridFsDownloadByNameOptions { revision: i32, } }
+    option_setters! { GridFsDownloadByNameOptions { timeout: Duration, revision: i32, } }
 }
+
+timeout_setter! { impl['a, W] DownloadToWriter<'a, W> }
 
 action! { impl['a, R: AsyncRead + Send + Unpin + 'a] UploadFromReader<'a, R> => Result<Bson>, |self| {
     let Self { bucket, filename, mut reader, id, options, mut progress } = self;
@@ -213,7 +219,9 @@ async fn undone(upload: &mut GridFsUploadStream, error: Error) -> Error {
 action! { impl['a, W: AsyncWrite + Send + Unpin + 'a] DownloadToWriter<'a, W>
     => Result<FilesCollectionDocument>, |self|
 {
-    let stream = self.bucket.open_download_stream(self.id).await?;
+    let open = self.bucket.open_download_stream(self.id);
+    let open = open.optional(self.timeout, |open, timeout| open.timeout(timeout));
+    let stream = open.await?;
     download(stream, self.writer, self.progress).await
 } }
 

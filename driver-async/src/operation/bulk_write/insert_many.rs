@@ -30,6 +30,7 @@ impl<'a> BulkWrite<'a> {
             let_vars: None,
             write_concern: options.write_concern,
             raw_data: options.raw_data,
+            timeout: options.timeout,
         };
         Self::new(scope, statements, options, operation_id)
     }

@@ -18,6 +18,7 @@ use crate::{
     proto::{
         bulk_split::BatchLimits,
         session::InSession,
+        timeout::Timeout,
         wire::{DocumentWriter, Reply, Sequence, Sequences},
     },
     results::CollectionBulkWriteResult,
@@ -177,6 +178,10 @@ impl Operation for BulkWrite<'_> {
 
     fn database(&self) -> &str {
         self.scope.database
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.scope.timeout
     }
 
     fn in_session(&self) -> InSession {

@@ -9,7 +9,7 @@ use self::{
     ops::Batch,
     reply::{Done, WriteResult},
 };
-use super::{Operation, Retryability, Target, WIRE_8_0, bulk_write::Kind};
+use super::{Operation, Retryability, Scope, Target, WIRE_8_0, bulk_write::Kind};
 use crate::{
     address::ServerAddress,
     error::{BulkWriteError, Error, ErrorKind, PartialBulkWriteResult, Result},
@@ -19,6 +19,7 @@ use crate::{
         bulk_split::BatchLimits,
         cursor::{CursorSettings, CursorState},
         session::InSession,
+        timeout::Timeout,
         wire::{DocumentWriter, Reply, Sequence, Sequences},
     },
     results::{DeleteResult, InsertOneResult, UpdateResult, VerboseBulkWriteResult},
@@ -50,6 +51,7 @@ pub(crate) struct ClientBulkWrite<'a> {
     detail: Detail,
     /// The client's write concern.
     inherited: Option<&'a WriteConcern>,
+    timeout: Timeout,
     operation_id: i64,
     /// How many writes earlier commands held.
     sent: usize,
@@ -79,7 +81,7 @@ impl<'a> ClientBulkWrite<'a> {
         ops: Ops,
         options: BulkWriteOptions,
         detail: Detail,
-        inherited: Option<&'a WriteConcern>,
+        scope: Scope<'a>,
         operation_id: i64,
     ) -> Result<Self> {
         if ops.len() == 0 {
@@ -91,7 +93,8 @@ impl<'a> ClientBulkWrite<'a> {
             ops,
             options,
             detail,
-            inherited,
+            inherited: scope.write_concern,
+            timeout: scope.timeout,
             operation_id,
             sent: 0,
             batch: None,
@@ -290,6 +293,10 @@ impl Operation for ClientBulkWrite<'_> {
 
     fn database(&self) -> &str {
         "admin"
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.timeout
     }
 
     fn in_session(&self) -> InSession {

@@ -64,7 +64,7 @@ fn bulk(
     detail: Detail,
 ) -> ClientBulkWrite<'static> {
     let options = BulkWriteOptions::builder().ordered(ordered).build();
-    ClientBulkWrite::new(ops(models), options, detail, None, 1).unwrap()
+    ClientBulkWrite::new(ops(models), options, detail, Scope::default(), 1).unwrap()
 }
 
 fn unacknowledged(ordered: bool, detail: Detail) -> Result<ClientBulkWrite<'static>> {
@@ -72,7 +72,7 @@ fn unacknowledged(ordered: bool, detail: Detail) -> Result<ClientBulkWrite<'stat
         .ordered(ordered)
         .write_concern(WriteConcern::nodes(0))
         .build();
-    ClientBulkWrite::new(ops([insert(1)]), options, detail, None, 1)
+    ClientBulkWrite::new(ops([insert(1)]), options, detail, Scope::default(), 1)
 }
 
 fn documents(mut bytes: &[u8]) -> Vec<Document> {
@@ -257,7 +257,7 @@ fn every_option_is_sent_under_the_servers_name() {
         .raw_data(true)
         .build();
     let mut operation =
-        ClientBulkWrite::new(ops(models), options, Detail::Verbose, None, 1).unwrap();
+        ClientBulkWrite::new(ops(models), options, Detail::Verbose, Scope::default(), 1).unwrap();
     let command = doc! {
         "bulkWrite": 1, "errorsOnly": false, "ordered": true, "bypassDocumentValidation": false,
         "comment": 1, "let": { "v": 1 }, "rawData": true,
@@ -614,7 +614,13 @@ fn what_cannot_be_used_is_refused_before_anything_is_sent() {
         assert!(error.to_string().contains("write at index 1"), "{error}");
     }
     assert!(ops([]).push(insert_in(in_c(), doc! { "a\0": 1 })).is_err());
-    let nothing = ClientBulkWrite::new(ops([]), Default::default(), Detail::Summary, None, 1);
+    let nothing = ClientBulkWrite::new(
+        ops([]),
+        Default::default(),
+        Detail::Summary,
+        Scope::default(),
+        1,
+    );
     assert!(nothing.is_err());
     let older = Target {
         max_wire_version: WIRE_8_0 - 1,
@@ -672,8 +678,14 @@ fn a_document_that_nobody_would_report_as_too_large_is_refused_by_its_place() {
 #[test]
 fn a_cursor_is_given_with_the_comment_for_its_further_commands() {
     let options = BulkWriteOptions::builder().comment(Bson::Int32(1)).build();
-    let mut operation =
-        ClientBulkWrite::new(ops([insert(0)]), options, Detail::Verbose, None, 1).unwrap();
+    let mut operation = ClientBulkWrite::new(
+        ops([insert(0)]),
+        options,
+        Detail::Verbose,
+        Scope::default(),
+        1,
+    )
+    .unwrap();
     let mut reply = reply([0, 1, 0, 0, 0]);
     let cursor = doc! { "id": 5_i64, "ns": "admin.$cmd.bulkWrite", "firstBatch": [] };
     reply.insert("cursor", cursor);

@@ -59,6 +59,7 @@ impl ClientOptions {
             server_selection_timeout: uri.server_selection_timeout,
             socket_timeout: uri.socket_timeout,
             default_database: uri.default_database,
+            timeout: uri.timeout,
             tls: uri.tls,
             tracing_max_document_length_bytes: None,
             wait_queue_timeout,
@@ -75,7 +76,6 @@ fn not_supported(uri: &ConnectionString) -> impl Iterator<Item = String> {
     let has_key_password = matches!(&uri.tls, Some(Tls::Enabled(tls))
         if tls.tls_certificate_key_file_password.is_some());
     [
-        (uri.timeout.is_some(), "timeoutMS"),
         (uri.compressors.is_some(), "compressors"),
         (uri.max_adaptive_retries.is_some(), "maxAdaptiveRetries"),
         (
@@ -122,9 +122,9 @@ mod tests {
 
     #[test]
     fn what_is_ignored_is_warned_of() {
-        let options = convert("mongodb://a/?timeoutMS=5&compressors=zlib&nonsense=1").unwrap();
+        let options = convert("mongodb://a/?compressors=zlib&nonsense=1").unwrap();
         let warnings = options.warnings().join("\n");
-        for name in ["timeoutMS", "compressors", "nonsense"] {
+        for name in ["compressors", "nonsense"] {
             assert!(warnings.contains(name), "{name} in {warnings}");
         }
         let nothing_to_ignore = "mongodb://a/?enableOverloadRetargeting=false";

@@ -140,6 +140,27 @@ pub struct ClientOptions {
     /// names it.
     pub default_database: Option<String>,
 
+    /// How long an operation may take as a whole: selecting a server, waiting for a connection and
+    /// making it, all attempts and all commands. Zero for no limit; the default is unset.
+    ///
+    /// Databases, collections, sessions and single operations can be given another limit, but not
+    /// none at all: where one is set, the older limits are out of force
+    /// ([`socket_timeout`](Self::socket_timeout), [`wait_queue_timeout`](Self::wait_queue_timeout),
+    /// a write concern's `w_timeout`, and `max_time` and `max_commit_time` of operations), failed
+    /// attempts are repeated for as long as there is time and another one may help, and the server
+    /// is told as `maxTimeMS` how long it may work. An operation that runs out of time fails with
+    /// [`ErrorKind::OperationTimeout`](crate::error::ErrorKind::OperationTimeout).
+    /// [`server_selection_timeout`](Self::server_selection_timeout) and
+    /// [`connect_timeout`](Self::connect_timeout) hold nevertheless, where they are shorter.
+    /// Monitoring does not use it. Follows the client side operations timeout specification.
+    #[serde(
+        default,
+        rename = "timeoutMS",
+        alias = "timeout",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub timeout: Option<Duration>,
+
     /// Whether connections are encrypted.
     pub tls: Option<Tls>,
 
