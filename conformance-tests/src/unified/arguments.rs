@@ -166,6 +166,7 @@ deserialised!(
     motorcade::options::ClusteredIndex,
     motorcade::options::Collation,
     motorcade::options::CommitQuorum,
+    motorcade::options::CursorTimeoutMode,
     motorcade::options::CursorType,
     motorcade::options::Expiry,
     motorcade::options::Hint,

@@ -74,7 +74,8 @@ impl Told {
     /// What an error tells of itself, and of those that led to it.
     fn add_whole(&mut self, error: &Error) {
         self.is_client_error = !error.is_server_error();
-        self.is_timeout = error.is_timeout();
+        // The format means the timeouts that timeoutMS sets, not all that a driver calls one.
+        self.is_timeout = matches!(*error.kind, ErrorKind::OperationTimeout { .. });
         self.codes.extend(error.code());
         self.code_names.extend(error.code_name().map(str::to_owned));
         self.response = error

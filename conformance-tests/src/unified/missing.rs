@@ -7,8 +7,6 @@ use super::file::{self, EntityDescription, Operation, Test, TestFile};
 
 /// Why cases with change streams fail.
 pub const CHANGE_STREAMS: &str = "the driver has no change streams yet";
-/// Why cases with client-side timeouts fail.
-pub const TIMEOUTS: &str = "the driver has no timeoutMS yet";
 /// Why cases with client-side encryption fail.
 pub const ENCRYPTION: &str = "the driver has no client-side encryption yet";
 /// Why cases that look at tracing spans fail.
@@ -56,20 +54,14 @@ pub fn left_out(test: &Test) -> Option<&'static str> {
 
 fn of_entity(entity: &EntityDescription) -> Option<&'static str> {
     match entity {
-        EntityDescription::Session(session) => has_timeout(&session.session_options),
         EntityDescription::ClientEncryption(_) => Some(ENCRYPTION),
         EntityDescription::Client(client) if client.auto_encrypt_opts.is_some() => Some(ENCRYPTION),
-        EntityDescription::Client(client) => has_timeout(&client.uri_options),
-        EntityDescription::Database(database) => {
-            let options = database.database_options.as_ref()?;
-            options.timeout_ms.map(|_| TIMEOUTS)
-        }
-        EntityDescription::Collection(collection) => {
-            let options = collection.collection_options.as_ref()?;
-            options.timeout_ms.map(|_| TIMEOUTS)
-        }
-        EntityDescription::Bucket(bucket) => has_timeout(&bucket.bucket_options),
-        EntityDescription::Thread(_) => None,
+        EntityDescription::Session(_)
+        | EntityDescription::Client(_)
+        | EntityDescription::Database(_)
+        | EntityDescription::Collection(_)
+        | EntityDescription::Bucket(_)
+        | EntityDescription::Thread(_) => None,
     }
 }
 
@@ -77,8 +69,7 @@ fn of_operation(operation: &Operation) -> Option<&'static str> {
     let arguments = &operation.arguments;
     match operation.name.as_str() {
         "createChangeStream" => Some(CHANGE_STREAMS),
-        "withTransaction" => has_timeout(arguments)
-            .or_else(|| nested(arguments, "callback", |operation| of_operation(&operation))),
+        "withTransaction" => nested(arguments, "callback", |operation| of_operation(&operation)),
         "createEntities" => nested(arguments, "entities", |entity| of_entity(&entity)),
         "runOnThread" => {
             let operation = arguments.get("operation")?.clone();
@@ -87,9 +78,7 @@ fn of_operation(operation: &Operation) -> Option<&'static str> {
         "loop" => nested(arguments, "operations", |operation| {
             of_operation(&operation)
         }),
-        // There it is the runner's own.
-        "waitForPrimaryChange" => None,
-        _ => has_timeout(arguments),
+        _ => None,
     }
 }
 
@@ -105,15 +94,6 @@ fn nested<T: serde::de::DeserializeOwned>(
         .iter()
         .filter_map(|value| file::from_bson(value.clone()).ok())
         .find_map(missing)
-}
-
-fn has_timeout(options: &Document) -> Option<&'static str> {
-    let is_timeout = |name: &String| {
-        ["timeoutMS", "timeoutMode", "defaultTimeoutMS"]
-            .iter()
-            .any(|other| name.eq_ignore_ascii_case(other))
-    };
-    options.keys().any(is_timeout).then_some(TIMEOUTS)
 }
 
 #[cfg(test)]
@@ -147,18 +127,18 @@ mod tests {
         let of_thread = json!({
             "name": "runOnThread",
             "object": "testRunner",
-            "arguments": { "thread": "t", "operation": find(json!({ "timeoutMS": 1 })) },
+            "arguments": { "thread": "t", "operation": { "name": "createChangeStream", "object": "c" } },
         });
         let of_entities = json!({
             "name": "createEntities",
             "object": "testRunner",
-            "arguments": { "entities": [{ "session": {
-                "id": "s", "client": "client0", "sessionOptions": { "defaultTimeoutMS": 1 },
+            "arguments": { "entities": [{ "clientEncryption": {
+                "id": "e", "clientEncryptionOpts": {},
             } }] },
         });
         for (operation, expected) in [
-            (of_thread, TIMEOUTS),
-            (of_entities, TIMEOUTS),
+            (of_thread, CHANGE_STREAMS),
+            (of_entities, ENCRYPTION),
             (
                 json!({ "name": "createChangeStream", "object": "c" }),
                 CHANGE_STREAMS,
@@ -166,11 +146,7 @@ mod tests {
         ] {
             assert_eq!(missing_in(client.clone(), operation), Some(expected));
         }
-        let unused = json!([{ "session": {
-            "id": "session0", "client": "client0", "sessionOptions": { "defaultTimeoutMS": 1 },
-        } }]);
+        let unused = json!([{ "clientEncryption": { "id": "e", "clientEncryptionOpts": {} } }]);
         assert_eq!(missing_in(unused, find(json!({}))), None);
-        let hasty = json!([{ "client": { "id": "client0", "uriOptions": { "timeoutMS": 1 } } }]);
-        assert_eq!(missing_in(hasty, find(json!({}))), Some(TIMEOUTS));
     }
 }

@@ -172,7 +172,7 @@ pub struct CollectionOptions {
     pub read_preference: Option<Document>,
     pub write_concern: Option<Document>,
     #[serde(rename = "timeoutMS")]
-    pub timeout_ms: Option<i64>,
+    pub timeout_ms: Option<u64>,
 }
 
 /// A session of a client.

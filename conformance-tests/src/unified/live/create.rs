@@ -72,6 +72,7 @@ fn make(case: &Arc<CaseState>, description: &EntityDescription) -> Result<Entity
                         .read_concern(options.read_concern)
                         .selection_criteria(options.selection_criteria)
                         .write_concern(options.write_concern)
+                        .timeout(options.timeout)
                         .build(),
                 ),
             ))
@@ -177,13 +178,11 @@ fn options(described: Option<&file::CollectionOptions>) -> Result<CollectionOpti
     let Some(described) = described else {
         return Ok(CollectionOptions::default());
     };
-    if described.timeout_ms.is_some() {
-        return Err(missing::TIMEOUTS.to_owned());
-    }
     Ok(CollectionOptions::builder()
         .read_concern(read(described.read_concern.as_ref())?)
         .selection_criteria(read(described.read_preference.as_ref())?)
         .write_concern(read(described.write_concern.as_ref())?)
+        .timeout(described.timeout_ms.map(Duration::from_millis))
         .build())
 }
 

@@ -1,6 +1,6 @@
 //! Cursors that a case has opened.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bson::Document;
 
@@ -44,11 +44,18 @@ impl CursorEntity {
         }
     }
 
-    pub(super) fn close(&mut self) -> std::result::Result<Result<()>, String> {
-        match self {
-            Self::Free(cursor) => Ok(wait!(cursor.close())),
-            Self::InSession(cursor, session) => {
+    pub(super) fn close(
+        &mut self,
+        timeout: Option<Duration>,
+    ) -> std::result::Result<Result<()>, String> {
+        match (self, timeout) {
+            (Self::Free(cursor), None) => Ok(wait!(cursor.close())),
+            (Self::Free(cursor), Some(timeout)) => Ok(wait!(cursor.close_within(timeout))),
+            (Self::InSession(cursor, session), None) => {
                 session.lend(|session| wait!(cursor.close(session)))
+            }
+            (Self::InSession(cursor, session), Some(timeout)) => {
+                session.lend(|session| wait!(cursor.close_within(session, timeout)))
             }
         }
     }

@@ -232,7 +232,7 @@ impl Entities {
             if let Entity::Cursor(cursor) = entity
                 && let Ok(mut cursor) = cursor.try_lock()
             {
-                let _ = cursor.close();
+                let _ = cursor.close(None);
             }
         }
         for entity in &entities {

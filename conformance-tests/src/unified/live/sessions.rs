@@ -11,7 +11,6 @@ use super::flavor::driver::options::TransactionOptions;
 use super::flavor::go;
 use super::state::CaseState;
 use crate::unified::arguments::{Arguments, with_arguments};
-use crate::unified::missing;
 
 /// A session, until the case ends it.
 pub(super) struct SessionEntity {
@@ -41,9 +40,6 @@ impl SessionEntity {
     ) -> Result<Self, String> {
         let client = client.client()?;
         let mut options = Arguments::new("sessionOptions", options.clone());
-        if options.take::<i64>("defaultTimeoutMS")?.is_some() {
-            return Err(missing::TIMEOUTS.to_owned());
-        }
         let transactions = options.take("defaultTransactionOptions")?;
         let transactions = transactions.map(|described| {
             transaction_options(Arguments::new("defaultTransactionOptions", described))
@@ -56,6 +52,7 @@ impl SessionEntity {
             .transpose()?;
         let action = with_arguments!(client.start_session(), options, {
             "causalConsistency" => causal_consistency,
+            "defaultTimeoutMS" => default_timeout,
             "snapshot" => snapshot,
         });
         let action = action
@@ -128,6 +125,7 @@ pub(super) fn transaction_options(mut described: Arguments) -> Result<Transactio
     options.write_concern = described.take("writeConcern")?;
     options.selection_criteria = described.take("readPreference")?;
     options.max_commit_time = described.take("maxCommitTimeMS")?;
+    options.timeout = described.take("timeoutMS")?;
     described.finish()?;
     Ok(options)
 }

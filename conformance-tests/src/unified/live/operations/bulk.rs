@@ -37,6 +37,7 @@ fn client_bulk_write(
     let is_verbose = arguments.take::<bool>("verboseResults")?.unwrap_or(false);
     let session = arguments.session().map(|lent| lent.session);
     let action = with_arguments!(client.bulk_write(models), arguments, {
+        "timeoutMS" => timeout,
         "bypassDocumentValidation" => bypass_document_validation,
         "comment" => comment: Bson,
         "let" => let_vars,
@@ -57,6 +58,7 @@ fn bulk_write(
 ) -> Result<Returned, Failure> {
     let writes: Vec<Write> = arguments.need("requests")?;
     let done = act!(collection.bulk_write(writes), arguments, {
+        "timeoutMS" => timeout,
         "bypassDocumentValidation" => bypass_document_validation,
         "comment" => comment: Bson,
         "let" => let_vars,

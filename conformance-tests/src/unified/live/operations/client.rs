@@ -76,6 +76,7 @@ fn list_databases(
 ) -> Result<Returned, Failure> {
     let client = client.client()?;
     let done = act!(client.list_databases(), arguments, {
+        "timeoutMS" => timeout,
         "authorizedDatabases" => authorized_databases,
         "comment" => comment: Bson,
         "filter" => filter,
@@ -91,6 +92,7 @@ fn list_database_names(
 ) -> Result<Returned, Failure> {
     let client = client.client()?;
     let done = act!(client.list_database_names(), arguments, {
+        "timeoutMS" => timeout,
         "authorizedDatabases" => authorized_databases,
         "comment" => comment: Bson,
         "filter" => filter,

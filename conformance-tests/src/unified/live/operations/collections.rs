@@ -34,6 +34,7 @@ fn create_collection(
             action.expire_after_seconds(value)
         });
     act!(action, arguments, {
+        "timeoutMS" => timeout,
         "capped" => capped,
         "changeStreamPreAndPostImages" => change_stream_pre_and_post_images,
         "clusteredIndex" => clustered_index,
@@ -63,6 +64,7 @@ fn modify_collection(
 ) -> Result<Returned, Failure> {
     let name: String = arguments.need("collection")?;
     let done = act!(database.modify_collection(name), arguments, {
+        "timeoutMS" => timeout,
         "cappedMax" => capped_max,
         "cappedSize" => capped_size,
         "changeStreamPreAndPostImages" => change_stream_pre_and_post_images,
@@ -85,6 +87,7 @@ fn drop_collection(database: &Database, mut arguments: Arguments<'_>) -> Result<
     let name: String = arguments.need("collection")?;
     let collection = database.collection::<Document>(&name);
     act!(collection.drop(), arguments, {
+        "timeoutMS" => timeout,
         "writeConcern" => write_concern,
         "comment" => comment: Bson,
         "encryptedFields" => encrypted_fields,
@@ -98,6 +101,8 @@ fn list_collections(
 ) -> Result<Returned, Failure> {
     // As documents, because a specification\'s type need not know each of the server\'s fields.
     Ok(documents!(database.list_collections(), arguments, {
+        "timeoutMS" => timeout,
+        "timeoutMode" => timeout_mode,
         "authorizedCollections" => authorized_collections,
         "batchSize" => batch_size,
         "comment" => comment: Bson,
@@ -111,6 +116,7 @@ fn list_collection_names(
     mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let done = act!(database.list_collection_names(), arguments, {
+        "timeoutMS" => timeout,
         "authorizedCollections" => authorized_collections,
         "batchSize" => batch_size,
         "comment" => comment: Bson,

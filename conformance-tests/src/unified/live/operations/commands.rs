@@ -23,6 +23,8 @@ pub(super) fn named(name: &str) -> Option<Perform<Database>> {
 fn aggregate(database: &Database, mut arguments: Arguments<'_>) -> Result<Returned, Failure> {
     let pipeline: Vec<Document> = arguments.need("pipeline")?;
     Ok(documents!(database.aggregate(pipeline), arguments, {
+        "timeoutMS" => timeout,
+        "timeoutMode" => timeout_mode,
         "allowDiskUse" => allow_disk_use,
         "batchSize" => batch_size,
         "bypassDocumentValidation" => bypass_document_validation,
@@ -41,6 +43,7 @@ fn aggregate(database: &Database, mut arguments: Arguments<'_>) -> Result<Return
 fn run_command(database: &Database, mut arguments: Arguments<'_>) -> Result<Returned, Failure> {
     let command: Document = command(&mut arguments)?;
     let done = act!(database.run_command(command), arguments, {
+        "timeoutMS" => timeout,
         "readPreference" => selection_criteria,
     });
     Ok(Returned::Value(done.into()))
@@ -51,6 +54,8 @@ macro_rules! with_cursor_command {
     ($way:ident, $database:ident, $arguments:ident) => {{
         let command = command(&mut $arguments)?;
         $way!($database.run_cursor_command(command), $arguments, {
+            "timeoutMS" => timeout,
+            "timeoutMode" => timeout_mode,
             "batchSize" => batch_size,
             "comment" => comment: Bson,
             "cursorType" => cursor_type,

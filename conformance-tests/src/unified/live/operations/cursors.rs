@@ -36,9 +36,10 @@ fn iterate_once(cursor: &Shared, arguments: Arguments<'_>) -> Result<Returned, F
 }
 
 /// Errors are passed over, by the format's rules: what `killCursors` came to is told by events.
-fn close(cursor: &Shared, arguments: Arguments<'_>) -> Result<Returned, Failure> {
+fn close(cursor: &Shared, mut arguments: Arguments<'_>) -> Result<Returned, Failure> {
+    let timeout = arguments.take("timeoutMS")?;
     arguments.finish()?;
     let mut cursor = cursor.lock().unwrap_or_else(PoisonError::into_inner);
-    let _ = cursor.close()?;
+    let _ = cursor.close(timeout)?;
     Ok(Returned::Nothing)
 }

@@ -27,6 +27,7 @@ fn find_one_and_update(
     let filter = arguments.need("filter")?;
     let update: UpdateModifications = arguments.need("update")?;
     let done = act!(collection.find_one_and_update(filter, update), arguments, {
+        "timeoutMS" => timeout,
         "arrayFilters" => array_filters: Vec<Document>,
         "bypassDocumentValidation" => bypass_document_validation,
         "collation" => collation,
@@ -52,6 +53,7 @@ fn find_one_and_replace(
     let replacement: Document = arguments.need("replacement")?;
     let action = collection.find_one_and_replace(filter, replacement);
     let done = act!(action, arguments, {
+        "timeoutMS" => timeout,
         "bypassDocumentValidation" => bypass_document_validation,
         "collation" => collation,
         "comment" => comment: Bson,
@@ -74,6 +76,7 @@ fn find_one_and_delete(
 ) -> Result<Returned, Failure> {
     let filter = arguments.need("filter")?;
     let done = act!(collection.find_one_and_delete(filter), arguments, {
+        "timeoutMS" => timeout,
         "collation" => collation,
         "comment" => comment: Bson,
         "hint" => hint,

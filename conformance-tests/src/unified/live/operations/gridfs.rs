@@ -35,6 +35,7 @@ fn upload(bucket: &GridFsBucket, mut arguments: Arguments<'_>) -> Result<Returne
     arguments.take::<bool>("disableMD5")?;
     let action = bucket.upload_from_reader(name, &source[..]);
     let action = with_arguments!(action, arguments, {
+        "timeoutMS" => timeout,
         "aliases" => aliases: Vec<String>,
         "chunkSizeBytes" => chunk_size_bytes,
         "contentType" => content_type: String,
@@ -56,9 +57,9 @@ fn bytes(source: &Document) -> Result<Vec<u8>, String> {
 
 fn download(bucket: &GridFsBucket, mut arguments: Arguments<'_>) -> Result<Returned, Failure> {
     let id: Bson = arguments.need("id")?;
-    arguments.finish()?;
     let mut content = Vec::new();
-    go!(bucket.download_to_writer(id, &mut content))?;
+    let action = bucket.download_to_writer(id, &mut content);
+    go!(with_arguments!(action, arguments, { "timeoutMS" => timeout }))?;
     Ok(returned(content))
 }
 
@@ -70,6 +71,7 @@ fn download_by_name(
     let mut content = Vec::new();
     let action = bucket.download_to_writer_by_name(name, &mut content);
     let action = with_arguments!(action, arguments, {
+        "timeoutMS" => timeout,
         "revision" => revision,
     });
     go!(action)?;
@@ -86,6 +88,7 @@ fn returned(content: Vec<u8>) -> Returned {
 fn find(bucket: &GridFsBucket, mut arguments: Arguments<'_>) -> Result<Returned, Failure> {
     let filter = arguments.need("filter")?;
     let action = with_arguments!(bucket.find(filter), arguments, {
+        "timeoutMS" => timeout,
         "allowDiskUse" => allow_disk_use,
         "batchSize" => batch_size,
         "limit" => limit,
@@ -101,8 +104,8 @@ fn find(bucket: &GridFsBucket, mut arguments: Arguments<'_>) -> Result<Returned,
 
 fn delete(bucket: &GridFsBucket, mut arguments: Arguments<'_>) -> Result<Returned, Failure> {
     let id: Bson = arguments.need("id")?;
-    arguments.finish()?;
-    go!(bucket.delete(id))?;
+    let action = with_arguments!(bucket.delete(id), arguments, { "timeoutMS" => timeout });
+    go!(action)?;
     Ok(Returned::Nothing)
 }
 
@@ -111,16 +114,17 @@ fn delete_by_name(
     mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let name: String = arguments.need("filename")?;
-    arguments.finish()?;
-    go!(bucket.delete_by_name(name))?;
+    let action =
+        with_arguments!(bucket.delete_by_name(name), arguments, { "timeoutMS" => timeout });
+    go!(action)?;
     Ok(Returned::Nothing)
 }
 
 fn rename(bucket: &GridFsBucket, mut arguments: Arguments<'_>) -> Result<Returned, Failure> {
     let id: Bson = arguments.need("id")?;
     let name: String = arguments.need("newFilename")?;
-    arguments.finish()?;
-    go!(bucket.rename(id, name))?;
+    let action = with_arguments!(bucket.rename(id, name), arguments, { "timeoutMS" => timeout });
+    go!(action)?;
     Ok(Returned::Nothing)
 }
 
@@ -130,13 +134,13 @@ fn rename_by_name(
 ) -> Result<Returned, Failure> {
     let name: String = arguments.need("filename")?;
     let new_name: String = arguments.need("newFilename")?;
-    arguments.finish()?;
-    go!(bucket.rename_by_name(name, new_name))?;
+    let action = with_arguments!(bucket.rename_by_name(name, new_name), arguments, { "timeoutMS" => timeout });
+    go!(action)?;
     Ok(Returned::Nothing)
 }
 
-fn drop_bucket(bucket: &GridFsBucket, arguments: Arguments<'_>) -> Result<Returned, Failure> {
-    arguments.finish()?;
-    go!(bucket.drop())?;
+fn drop_bucket(bucket: &GridFsBucket, mut arguments: Arguments<'_>) -> Result<Returned, Failure> {
+    let action = with_arguments!(bucket.drop(), arguments, { "timeoutMS" => timeout });
+    go!(action)?;
     Ok(Returned::Nothing)
 }

@@ -62,6 +62,7 @@ fn create_index(
     let options: IndexOptions = file::from_bson(options.into())?;
     let model = IndexModel::builder().keys(keys).options(options).build();
     let done = act!(collection.create_index(model), arguments, {
+        "timeoutMS" => timeout,
         "comment" => comment: Bson,
         "commitQuorum" => commit_quorum,
         "maxTimeMS" => max_time,
@@ -77,6 +78,7 @@ fn drop_index(
 ) -> Result<Returned, Failure> {
     let name: String = arguments.need("name")?;
     act!(collection.drop_index(name), arguments, {
+        "timeoutMS" => timeout,
         "comment" => comment: Bson,
         "maxTimeMS" => max_time,
         "rawData" => raw_data,
@@ -90,6 +92,7 @@ fn drop_indexes(
     mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     act!(collection.drop_indexes(), arguments, {
+        "timeoutMS" => timeout,
         "comment" => comment: Bson,
         "maxTimeMS" => max_time,
         "rawData" => raw_data,
@@ -103,6 +106,8 @@ fn list_indexes(
     mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     Ok(documents!(collection.list_indexes(), arguments, {
+        "timeoutMS" => timeout,
+        "timeoutMode" => timeout_mode,
         "batchSize" => batch_size,
         "comment" => comment: Bson,
         "maxTimeMS" => max_time,
@@ -115,6 +120,7 @@ fn list_index_names(
     mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let done = act!(collection.list_index_names(), arguments, {
+        "timeoutMS" => timeout,
         "batchSize" => batch_size,
         "comment" => comment: Bson,
         "maxTimeMS" => max_time,
@@ -129,6 +135,7 @@ fn rename(
 ) -> Result<Returned, Failure> {
     let to: String = arguments.need("to")?;
     act!(collection.rename(to), arguments, {
+        "timeoutMS" => timeout,
         "comment" => comment: Bson,
         "dropTarget" => drop_target,
         "writeConcern" => write_concern,

@@ -32,6 +32,8 @@ fn aggregate(
 ) -> Result<Returned, Failure> {
     let pipeline: Vec<Document> = arguments.need("pipeline")?;
     Ok(documents!(collection.aggregate(pipeline), arguments, {
+        "timeoutMS" => timeout,
+        "timeoutMode" => timeout_mode,
         "allowDiskUse" => allow_disk_use,
         "batchSize" => batch_size,
         "bypassDocumentValidation" => bypass_document_validation,
@@ -53,6 +55,7 @@ fn count_documents(
 ) -> Result<Returned, Failure> {
     let filter = arguments.need("filter")?;
     let done = act!(collection.count_documents(filter), arguments, {
+        "timeoutMS" => timeout,
         "collation" => collation,
         "comment" => comment: Bson,
         "hint" => hint,
@@ -72,6 +75,7 @@ fn count(
 ) -> Result<Returned, Failure> {
     let filter = arguments.need("filter")?;
     let done = act!(collection.count(filter), arguments, {
+        "timeoutMS" => timeout,
         "collation" => collation,
         "comment" => comment: Bson,
         "hint" => hint,
@@ -90,6 +94,7 @@ fn estimated_document_count(
     mut arguments: Arguments<'_>,
 ) -> Result<Returned, Failure> {
     let done = act!(collection.estimated_document_count(), arguments, {
+        "timeoutMS" => timeout,
         "comment" => comment: Bson,
         "maxTimeMS" => max_time,
         "rawData" => raw_data,
@@ -106,6 +111,7 @@ fn distinct(
     let field: String = arguments.need("fieldName")?;
     let filter = arguments.need("filter")?;
     let done = act!(collection.distinct(field, filter), arguments, {
+        "timeoutMS" => timeout,
         "collation" => collation,
         "comment" => comment: Bson,
         "hint" => hint,
@@ -122,6 +128,8 @@ macro_rules! with_find {
     ($way:ident, $collection:ident, $arguments:ident) => {{
         let filter = $arguments.need("filter")?;
         $way!($collection.find(filter), $arguments, {
+            "timeoutMS" => timeout,
+            "timeoutMode" => timeout_mode,
             "allowDiskUse" => allow_disk_use,
             "allowPartialResults" => allow_partial_results,
             "batchSize" => batch_size,
@@ -169,6 +177,7 @@ fn find_one(
 ) -> Result<Returned, Failure> {
     let filter = arguments.need("filter")?;
     let done = act!(collection.find_one(filter), arguments, {
+        "timeoutMS" => timeout,
         "allowPartialResults" => allow_partial_results,
         "collation" => collation,
         "comment" => comment: Bson,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::super::operation::perform_within;
 use super::super::sessions::{InSession, Within, in_session, transaction_options};
 use super::flavor::driver::ClientSession;
+use super::flavor::driver::action::Action;
 use super::flavor::driver::error::Error;
 use super::flavor::{go, run_in_transaction};
 use super::{CaseState, Failure, Returned, SessionEntity};
-use crate::unified::arguments::Arguments;
+use crate::unified::arguments::{Arguments, with_arguments};
 use crate::unified::file::{self, Operation};
 
 /// Performs an operation on a session.
@@ -47,19 +48,21 @@ fn start_transaction(
 
 fn commit_transaction(
     session: &mut ClientSession,
-    arguments: Arguments,
+    mut arguments: Arguments,
 ) -> Result<Returned, Failure> {
-    arguments.finish()?;
-    go!(session.commit_transaction())?;
+    let action =
+        with_arguments!(session.commit_transaction(), arguments, { "timeoutMS" => timeout });
+    go!(action)?;
     Ok(Returned::Nothing)
 }
 
 fn abort_transaction(
     session: &mut ClientSession,
-    arguments: Arguments,
+    mut arguments: Arguments,
 ) -> Result<Returned, Failure> {
-    arguments.finish()?;
-    go!(session.abort_transaction())?;
+    let action =
+        with_arguments!(session.abort_transaction(), arguments, { "timeoutMS" => timeout });
+    go!(action)?;
     Ok(Returned::Nothing)
 }
 

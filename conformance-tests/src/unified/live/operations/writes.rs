@@ -30,6 +30,7 @@ fn insert_one(
 ) -> Result<Returned, Failure> {
     let document: Document = arguments.need("document")?;
     let done = act!(collection.insert_one(document), arguments, {
+        "timeoutMS" => timeout,
         "bypassDocumentValidation" => bypass_document_validation,
         "comment" => comment: Bson,
         "rawData" => raw_data,
@@ -44,6 +45,7 @@ fn insert_many(
 ) -> Result<Returned, Failure> {
     let documents: Vec<Document> = arguments.need("documents")?;
     let done = act!(collection.insert_many(documents), arguments, {
+        "timeoutMS" => timeout,
         "bypassDocumentValidation" => bypass_document_validation,
         "comment" => comment: Bson,
         "ordered" => ordered,
@@ -73,6 +75,7 @@ fn update_many(
 
 fn update(action: Update<'_>, mut arguments: Arguments<'_>) -> Result<Returned, Failure> {
     let done = act!(action, arguments, {
+        "timeoutMS" => timeout,
         "arrayFilters" => array_filters: Vec<Document>,
         "bypassDocumentValidation" => bypass_document_validation,
         "collation" => collation,
@@ -94,6 +97,7 @@ fn replace_one(
     let filter = arguments.need("filter")?;
     let replacement: Document = arguments.need("replacement")?;
     let done = act!(collection.replace_one(filter, replacement), arguments, {
+        "timeoutMS" => timeout,
         "bypassDocumentValidation" => bypass_document_validation,
         "collation" => collation,
         "comment" => comment: Bson,
@@ -125,6 +129,7 @@ fn delete_many(
 
 fn delete(action: Delete<'_>, mut arguments: Arguments<'_>) -> Result<Returned, Failure> {
     let done = act!(action, arguments, {
+        "timeoutMS" => timeout,
         "collation" => collation,
         "comment" => comment: Bson,
         "hint" => hint,
