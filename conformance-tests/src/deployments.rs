@@ -1,5 +1,6 @@
 //! The servers of a run: started when the first case asks, shared by all cases, stopped at the end.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,16 +13,33 @@ pub enum DeploymentKind {
     Standalone,
     /// A replica set of three members.
     ReplicaSet,
+    /// One server on its own, whose users must log in.
+    StandaloneWithLogin,
+    /// A replica set of one member, whose users must log in.
+    ReplicaSetWithLogin,
 }
 
 const MEMBERS: usize = 3;
 
+/// Who may do everything where users must log in.
+const ROOT: (&str, &str) = ("root", "secret");
+
 impl DeploymentKind {
+    /// All kinds, in the order in which cases that tell where they can run try them.
+    pub const ALL: [Self; 4] = [
+        Self::ReplicaSet,
+        Self::Standalone,
+        Self::ReplicaSetWithLogin,
+        Self::StandaloneWithLogin,
+    ];
+
     /// The name that case names start with.
     pub fn name(self) -> &'static str {
         match self {
             Self::Standalone => "standalone",
             Self::ReplicaSet => "replica_set",
+            Self::StandaloneWithLogin => "standalone_with_login",
+            Self::ReplicaSetWithLogin => "replica_set_with_login",
         }
     }
 }
@@ -68,8 +86,7 @@ pub struct Deployments {
     preferred: DeploymentKind,
     /// The kinds that a case may choose from, the best first.
     kinds: Vec<DeploymentKind>,
-    standalone: Slot,
-    replica_set: Slot,
+    slots: BTreeMap<DeploymentKind, Slot>,
 }
 
 enum Source {
@@ -111,8 +128,10 @@ impl Deployments {
             source,
             preferred,
             kinds: vec![preferred],
-            standalone: Mutex::default(),
-            replica_set: Mutex::default(),
+            slots: DeploymentKind::ALL
+                .into_iter()
+                .map(|kind| (kind, Slot::default()))
+                .collect(),
         }
     }
 
@@ -144,10 +163,9 @@ impl Deployments {
     ///
     /// Fails when the servers cannot be started, or are of another kind; says what to do.
     pub fn of_kind(&self, kind: DeploymentKind) -> Result<Arc<Running>, String> {
-        let mut slot = self
-            .slot(kind)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let slot = self.slots.get(&kind);
+        let slot = slot.ok_or_else(|| format!("there is no kind {}", kind.name()))?;
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(running) = &*slot {
             return Ok(Arc::clone(running));
         }
@@ -173,32 +191,31 @@ impl Deployments {
 
     /// Forgets the deployment of that kind, so that the next case gets a fresh one.
     pub fn discard(&self, kind: DeploymentKind) {
-        let running = self
-            .slot(kind)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        drop(running);
+        if let Some(slot) = self.slots.get(&kind) {
+            let running = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            drop(running);
+        }
     }
 
     /// Stops every server that this run started.
     pub fn stop_all(&self) {
-        self.discard(DeploymentKind::Standalone);
-        self.discard(DeploymentKind::ReplicaSet);
-    }
-
-    fn slot(&self, kind: DeploymentKind) -> &Slot {
-        match kind {
-            DeploymentKind::Standalone => &self.standalone,
-            DeploymentKind::ReplicaSet => &self.replica_set,
+        for kind in DeploymentKind::ALL {
+            self.discard(kind);
         }
     }
 }
 
 fn start(kind: DeploymentKind) -> Result<Running, String> {
+    let (user, password) = ROOT;
     let builder = match kind {
         DeploymentKind::Standalone => testserver::Deployment::standalone(),
         DeploymentKind::ReplicaSet => testserver::Deployment::replica_set(MEMBERS),
+        DeploymentKind::StandaloneWithLogin => {
+            testserver::Deployment::standalone().auth_root(user, password)
+        }
+        DeploymentKind::ReplicaSetWithLogin => {
+            testserver::Deployment::replica_set(1).auth_root(user, password)
+        }
     };
     let servers = builder.start().map_err(|error| error.to_string())?;
     Ok(Running {
@@ -214,6 +231,7 @@ fn start_stand_in(kind: DeploymentKind) -> Result<Running, String> {
     let started = match kind {
         DeploymentKind::Standalone => testserver::Secantus::standalone(),
         DeploymentKind::ReplicaSet => testserver::Secantus::replica_set(),
+        _ => return Err(format!("the stand-in is no {}", kind.name())),
     };
     let stand_in = started.map_err(|error| error.to_string())?;
     Ok(Running {
@@ -228,8 +246,7 @@ fn start_stand_in(kind: DeploymentKind) -> Result<Running, String> {
 impl fmt::Debug for Deployments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Deployments")
-            .field("standalone", &self.standalone)
-            .field("replica_set", &self.replica_set)
+            .field("slots", &self.slots)
             .finish_non_exhaustive()
     }
 }

@@ -75,7 +75,7 @@ fn trial(case: BehaviourCase, kind: DeploymentKind, shared: Arc<Shared>) -> Tria
         let [standalone, replica_set] = &shared.lanes;
         let lanes = match kind {
             DeploymentKind::Standalone => standalone,
-            DeploymentKind::ReplicaSet => replica_set,
+            _ => replica_set,
         };
         let version = shared.version(kind)?;
         if let Some(objection) = case.objection_to(&version) {

@@ -53,7 +53,7 @@ enum FlavorName {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum DeploymentName {
-    /// A replica set, and a standalone for cases that don't run on one.
+    /// A replica set, and others for cases that don't run on one.
     Any,
     Standalone,
     ReplicaSet,
@@ -120,9 +120,8 @@ fn deployments(arguments: &Arguments) -> Deployments {
         return Deployments::at(kind, uri.clone());
     }
     match arguments.deployment {
-        DeploymentName::Any => {
-            Deployments::started_on_demand(DeploymentKind::Standalone).choosing_from(either)
-        }
+        DeploymentName::Any => Deployments::started_on_demand(DeploymentKind::Standalone)
+            .choosing_from(DeploymentKind::ALL),
         DeploymentName::Standalone => Deployments::started_on_demand(DeploymentKind::Standalone),
         DeploymentName::ReplicaSet => Deployments::started_on_demand(DeploymentKind::ReplicaSet),
         DeploymentName::Secantus => {

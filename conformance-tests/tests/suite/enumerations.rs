@@ -27,7 +27,7 @@ fn clients(deployment: &Deployment) -> Vec<(&'static str, Observed)> {
     let whole = Observed::new(deployment, "");
     match deployment.kind() {
         DeploymentKind::Standalone => vec![("standalone", whole)],
-        DeploymentKind::ReplicaSet => {
+        _ => {
             let member = deployment.servers().member(secondary(deployment));
             let direct = uri_of(deployment, &[member.address()], "directConnection=true");
             let direct = Observed::at(deployment, &direct);

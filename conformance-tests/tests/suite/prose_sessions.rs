@@ -229,7 +229,7 @@ fn a_cursor_has_one_session_whatever_the_read_preference(deployment: &Deployment
     // Every member has what is read from it.
     let options = match deployment.kind() {
         DeploymentKind::Standalone => "",
-        DeploymentKind::ReplicaSet => "w=3",
+        _ => "w=3",
     };
     let subject = Observed::new(deployment, options).with_people(3);
     let people = subject.people();

@@ -31,9 +31,7 @@ pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
 pub(crate) fn writable(deployment: &Deployment) -> usize {
     match deployment.kind() {
         DeploymentKind::Standalone => 0,
-        DeploymentKind::ReplicaSet => {
-            wait_until("primary", || deployment.servers().primary_index())
-        }
+        _ => wait_until("primary", || deployment.servers().primary_index()),
     }
 }
 

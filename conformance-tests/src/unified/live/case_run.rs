@@ -1,7 +1,8 @@
 //! One case, from its requirements to the last assertion.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::environment::Environment;
 use super::state::CaseState;
@@ -9,7 +10,7 @@ use super::{create, data, operation};
 use crate::case::{Ended, Outcome};
 use crate::deployments::Deployments;
 use crate::unified::events::{Event, match_events};
-use crate::unified::file::{ExpectedEvents, Test, TestFile};
+use crate::unified::file::{ExpectedEvents, ExpectedLogMessages, Test, TestFile};
 use crate::unified::in_time::in_time;
 use crate::unified::logs::match_log_messages;
 use crate::unified::requirements::choose;
@@ -19,6 +20,9 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// How long events are waited for that the operations should have led to.
 const LATENESS: Duration = Duration::from_secs(2);
+
+/// How often a client's log is looked at meanwhile.
+const LOG_POLL: Duration = Duration::from_millis(10);
 
 /// Runs a case on the first deployment that it can run on; one that is impossible ends as told
 /// instead, if there is such a deployment.
@@ -104,16 +108,14 @@ fn perform(case: &Arc<CaseState>, file: &TestFile, test: &Test) -> Result<(), St
     for (_, client) in case.entities.clients() {
         client.recorder.end();
     }
+    for expected in &test.expect_log_messages {
+        check_log_messages(case, expected)?;
+    }
     case.fail_points.take_back(&case.environment)?;
     for expected in &test.expect_events {
         let client = case.entities.client(&expected.client)?;
         match_events(expected, &client.recorder.events(), &case.entities)
             .map_err(|why| format!("events of {}: {why}", expected.client))?;
-    }
-    for expected in &test.expect_log_messages {
-        let client = case.entities.client(&expected.client)?;
-        match_log_messages(expected, &client.log_messages(), &case.entities)
-            .map_err(|why| format!("log messages of {}: {why}", expected.client))?;
     }
     for data in &test.outcome {
         data::check(&case.environment, data)?;
@@ -129,6 +131,20 @@ fn wait_for_events(case: &CaseState, expected: &ExpectedEvents) -> Result<(), St
     let count = expected.events.len();
     let _ = client.recorder.wait_for_count(count, LATENESS, is_of_type);
     Ok(())
+}
+
+/// Holds the log messages of a client against the expected ones. When they are not yet as they
+/// should be, another thread may be at writing them.
+fn check_log_messages(case: &CaseState, expected: &ExpectedLogMessages) -> Result<(), String> {
+    let client = case.entities.client(&expected.client)?;
+    let deadline = Instant::now() + LATENESS;
+    loop {
+        let checked = match_log_messages(expected, &client.log_messages(), &case.entities);
+        if checked.is_ok() || Instant::now() >= deadline {
+            return checked.map_err(|why| format!("log messages of {}: {why}", expected.client));
+        }
+        thread::sleep(LOG_POLL);
+    }
 }
 
 /// What both drivers must do alike: the names of the commands of each client.
