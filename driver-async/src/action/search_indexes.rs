@@ -1,6 +1,6 @@
 //! Creating, updating, dropping and listing search indexes.
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, time::Duration};
 
 use bson::Document;
 
@@ -148,27 +148,31 @@ impl<'a, Mode> CreateSearchIndex<'a, Mode> {
         }
     }
 
-    option_setters! { CreateSearchIndexOptions {} }
+    option_setters! { CreateSearchIndexOptions { timeout: Duration, } }
 
     async fn create(self) -> Result<Vec<String>> {
         let Self {
-            collection, models, ..
+            collection,
+            models,
+            options,
+            ..
         } = self;
-        let mut operation = operation::CreateSearchIndexes::new(collection.scope(), models);
+        let scope = collection.scope().limited(options.timeout);
+        let mut operation = operation::CreateSearchIndexes::new(scope, models);
         exec::execute(collection.executor(), &mut operation).await
     }
 }
 
 impl UpdateSearchIndex<'_> {
-    option_setters! { UpdateSearchIndexOptions {} }
+    option_setters! { UpdateSearchIndexOptions { timeout: Duration, } }
 }
 
 impl DropSearchIndex<'_> {
-    option_setters! { DropSearchIndexOptions {} }
+    option_setters! { DropSearchIndexOptions { timeout: Duration, } }
 }
 
 impl ListSearchIndexes<'_> {
-    option_setters! { ListSearchIndexOptions {} }
+    option_setters! { ListSearchIndexOptions { timeout: Duration, } }
 
     /// Lists only the index of this name.
     pub fn name(mut self, name: impl Into<String>) -> Self {
@@ -193,22 +197,24 @@ action! { impl['a] CreateSearchIndex<'a, Multiple> => Result<Vec<String>>, |self
 } }
 
 action! { impl['a] UpdateSearchIndex<'a> => Result<()>, |self| {
-    let Self { collection, name, definition, .. } = self;
-    let scope = collection.scope();
+    let Self { collection, name, definition, options } = self;
+    let scope = collection.scope().limited(options.timeout);
     let mut operation = operation::UpdateSearchIndex::new(scope, name, definition);
     exec::execute(collection.executor(), &mut operation).await
 } }
 
 action! { impl['a] DropSearchIndex<'a> => Result<()>, |self| {
-    let Self { collection, name, .. } = self;
-    let mut operation = operation::DropSearchIndex::new(collection.scope(), name);
+    let Self { collection, name, options } = self;
+    let scope = collection.scope().limited(options.timeout);
+    let mut operation = operation::DropSearchIndex::new(scope, name);
     exec::execute(collection.executor(), &mut operation).await
 } }
 
 raw_batches! { impl['a] ListSearchIndexes<'a> }
 
 action! { impl['a] ListSearchIndexes<'a> => Result<Cursor<Document>>, |self| {
-    let Self { collection, name, aggregate_options, .. } = self;
+    let Self { collection, name, mut aggregate_options, options } = self;
+    aggregate_options.timeout = options.timeout.or(aggregate_options.timeout);
     let scope = collection.scope();
     let mut operation = operation::list_search_indexes(scope, name, aggregate_options);
     let (state, origin) = exec::execute_cursor(collection.executor(), None, &mut operation).await?;

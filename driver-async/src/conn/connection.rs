@@ -3,6 +3,7 @@
 use std::{
     io,
     sync::atomic::{AtomicI32, Ordering},
+    time::Duration,
 };
 
 use bson::{RawDocument, oid::ObjectId};
@@ -11,9 +12,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     address::ServerAddress,
-    deadline::Deadline,
+    deadline::{Cause, Deadline},
     error::{Error, Result},
-    net::Stream,
+    net::{self, Stream},
     proto::{
         hello::HelloReply,
         topology::ServerType,
@@ -87,6 +88,8 @@ pub(crate) struct Connection {
     failure: Option<Error>,
     /// The reply after which the server sends another without being asked.
     streams_after: Option<i32>,
+    /// How long one [`Connection::round_trip`] may take.
+    round_trip_limit: Option<Duration>,
 }
 
 impl Connection {
@@ -102,6 +105,7 @@ impl Connection {
             mid_message: false,
             failure: None,
             streams_after: None,
+            round_trip_limit: None,
         }
     }
 
@@ -190,7 +194,7 @@ impl Connection {
         deadline: &Deadline,
     ) -> Result<Reply> {
         self.mid_message = true;
-        let outcome = deadline.bound("waiting for the reply", async {
+        let outcome = net::within(deadline, "waiting for the reply", async {
             self.send(sequences).await?;
             self.receive(request_id).await
         });
@@ -217,9 +221,7 @@ impl Connection {
         deadline: &Deadline,
     ) -> Result<()> {
         self.mid_message = true;
-        let outcome = deadline
-            .bound("sending the command", self.send(sequences))
-            .await;
+        let outcome = net::within(deadline, "sending the command", self.send(sequences)).await;
         outcome.flatten().map_err(|error| self.failed(error))?;
         self.mid_message = false;
         Ok(())
@@ -235,7 +237,8 @@ impl Connection {
             .streams_after
             .take()
             .ok_or_else(|| Error::internal("no reply follows the last one of its own accord"))?;
-        let outcome = deadline.bound("waiting for the next reply", self.receive(response_to));
+        let receive = self.receive(response_to);
+        let outcome = net::within(deadline, "waiting for the next reply", receive);
         let outcome = outcome.await.flatten();
         let reply = outcome.map_err(|error| self.failed(error))?;
         self.took(&reply);
@@ -255,8 +258,13 @@ impl Connection {
             write(&mut body)?;
             body.end()
         })?;
-        self.exchange(request_id, &Sequences::NONE, &Deadline::NEVER)
-            .await
+        let deadline = Deadline::after_optional(self.round_trip_limit, Cause::Operation);
+        self.exchange(request_id, &Sequences::NONE, &deadline).await
+    }
+
+    /// Limits each [`Connection::round_trip`] from now on.
+    pub(crate) fn limit_round_trips(&mut self, limit: Option<Duration>) {
+        self.round_trip_limit = limit;
     }
 
     fn failed(&mut self, error: Error) -> Error {

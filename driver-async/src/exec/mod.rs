@@ -219,7 +219,9 @@ async fn run_until<O: Operation>(
                 continue;
             }
             (None, Decision::GiveUp) => failure.error,
-            (Some(_), _) if call.deadline.is_some() && failure.error.is_timeout() => failure.error,
+            (Some(earlier), _) if call.deadline.is_some() && failure.error.is_timeout() => {
+                failure.error.with_source(earlier.error)
+            }
             (Some(first), _) => {
                 retry::final_error(first.error, failure.error, failure.reached_server)
             }

@@ -16,6 +16,7 @@ use crate::{
     options::{
         CollectionOptions, GridFsBucketOptions, ReadConcern, SelectionCriteria, WriteConcern,
     },
+    proto::timeout::Timeout,
 };
 
 const DEFAULT_NAME: &str = "fs";
@@ -125,7 +126,19 @@ impl GridFsBucket {
         if !timeout.is_set() {
             return self.clone();
         }
-        let timeout = timeout.started(clock::now);
+        self.with_timeout(timeout.started(clock::now))
+    }
+
+    /// The same bucket, whose next operation has the whole of a timeout again.
+    pub(super) fn refreshed(&self) -> Self {
+        let timeout = self.files().handle().concerns.timeout;
+        if !timeout.is_set() {
+            return self.clone();
+        }
+        self.with_timeout(timeout.refreshed())
+    }
+
+    fn with_timeout(&self, timeout: Timeout) -> Self {
         Self {
             inner: Arc::new(Inner {
                 name: self.inner.name.clone(),

@@ -96,7 +96,15 @@ async fn connect_unix(
     ))
 }
 
-async fn within<F: Future>(deadline: &Deadline, step: &str, future: F) -> Result<F::Output> {
+/// Awaits a step of connecting, or an exchange, until the deadline passes.
+///
+/// # Errors
+/// That of [`timed_out`].
+pub(crate) async fn within<F: Future>(
+    deadline: &Deadline,
+    step: &str,
+    future: F,
+) -> Result<F::Output> {
     deadline
         .bound(step, future)
         .await

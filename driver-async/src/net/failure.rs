@@ -42,14 +42,16 @@ impl fmt::Display for Unreachable {
 
 impl std::error::Error for Unreachable {}
 
-/// The error for a step of connecting that `deadline` ended.
+/// The error for a step of connecting, or an exchange, that `deadline` ended.
 ///
-/// `connectTimeoutMS` says something about the server, so its end is a network error like that
-/// of the operating system's own timeout; any other limit is the caller's.
-pub(crate) fn timed_out(deadline: &Deadline, step: &str) -> Error {
+/// `connectTimeoutMS` and `socketTimeoutMS` say something about the server, so their end is a
+/// network error like that of the operating system's own timeout; any other limit is the caller's.
+pub(super) fn timed_out(deadline: &Deadline, step: &str) -> Error {
     let error = deadline.error(step);
     match deadline.cause() {
-        Cause::Connect => io::Error::new(io::ErrorKind::TimedOut, error.to_string()).into(),
+        Cause::Connect | Cause::Socket => {
+            io::Error::new(io::ErrorKind::TimedOut, error.to_string()).into()
+        }
         _ => error,
     }
 }

@@ -300,6 +300,14 @@ pub(crate) struct Scope<'a> {
 }
 
 impl Scope<'_> {
+    /// The same, with a timeout of the operation's own if there is one.
+    pub(crate) fn limited(self, own: Option<Duration>) -> Self {
+        Self {
+            timeout: self.timeout.or_own(own),
+            ..self
+        }
+    }
+
     /// The same, for an operation of several commands that begins now: they share its timeout,
     /// which may be one of its own.
     pub(crate) fn started(self, own: Option<Duration>, now: impl FnOnce() -> Instant) -> Self {

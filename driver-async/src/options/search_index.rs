@@ -1,5 +1,7 @@
 //! Search indexes, and the options of the commands that make, change, list and drop them.
 
+use std::time::Duration;
+
 use bson::Document;
 use serde::{Deserialize, Serialize};
 use typed_builder::TypedBuilder;
@@ -48,22 +50,30 @@ pub enum SearchIndexType {
     Other(String),
 }
 
-macro_rules! options_to_come {
+macro_rules! options_of_search_indexes {
     ($($(#[$docs:meta])* $name:ident;)+) => {
         $(
             $(#[$docs])*
-            ///
-            /// There are none yet: the type makes room for those of servers to come.
             #[derive(Clone, Debug, Default, Deserialize, TypedBuilder)]
+            #[builder(field_defaults(default, setter(into)))]
             #[builder(builder_type(attributes(#[derive(Debug)])))]
             #[serde(rename_all = "camelCase", default)]
             #[non_exhaustive]
-            pub struct $name {}
+            pub struct $name {
+                /// How long the operation may take as a whole; the collection's when absent, zero
+                /// for no limit. See [`ClientOptions::timeout`](super::ClientOptions::timeout).
+                #[serde(
+                    rename = "timeoutMS",
+                    alias = "timeout",
+                    with = "crate::options::serde_shapes::millis"
+                )]
+                pub timeout: Option<Duration>,
+            }
         )+
     };
 }
 
-options_to_come! {
+options_of_search_indexes! {
     /// Options of [`Collection::create_search_index`](crate::Collection::create_search_index) and
     /// [`Collection::create_search_indexes`](crate::Collection::create_search_indexes).
     CreateSearchIndexOptions;

@@ -9,7 +9,7 @@ use crate::{
     address::ServerAddress,
     conn::Connection,
     deadline::{Cause, Deadline},
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     net,
     pool::{Connect, ConnectRequest, PoolMember},
     proto::topology::error_rules::labelled_as_overload,
@@ -41,17 +41,20 @@ impl Connector {
         let stream = net::connect(&self.address, self.settings.tls.as_ref(), &deadline).await;
         let stream = stream.map_err(overload_labelled)?;
         let mut connection = Connection::new(stream, self.address.clone(), request.id);
+        if request.is_background {
+            connection.limit_round_trips(self.settings.timeout);
+        }
         let handshaker = &self.settings.handshaker;
-        let hello = deadline.bound("the handshake", handshaker.greet(&mut connection));
-        let greeted = hello
+        let hello = handshaker.greet(&mut connection);
+        let greeted = net::within(&deadline, "the handshake", hello)
             .await
-            .unwrap_or_else(|_| Err(net::timed_out(&deadline, "the handshake")))
-            .map_err(overload_labelled)?;
+            .flatten();
+        let greeted = greeted.map_err(overload_labelled)?;
         let authentication = handshaker.authenticate(&mut connection, greeted);
-        deadline
-            .bound("authentication", authentication)
+        net::within(&deadline, "authentication", authentication)
             .await
             .flatten()?;
+        connection.limit_round_trips(None);
         Ok(connection)
     }
 }
@@ -65,6 +68,10 @@ impl Connect for Connector {
     }
 
     fn failed(&self, request: &ConnectRequest, error: &Error) {
+        // An operation in a hurry says nothing about the server.
+        if matches!(*error.kind, ErrorKind::Timeout { .. }) && request.deadline.has_passed() {
+            return;
+        }
         if let Some(topology) = self.topology.upgrade() {
             topology.report_connect_error(&self.address, error, request.generation);
         }

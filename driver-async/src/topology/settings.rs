@@ -20,6 +20,9 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: Option<Duration>,
     /// The limit for one reply; `None` for no limit.
     pub(crate) socket_timeout: Option<Duration>,
+    /// The limit of the client's operations, which also holds for each command by which a connection
+    /// is made in the background; `None` for no limit.
+    pub(crate) timeout: Option<Duration>,
     /// The limit for finding a server.
     pub(crate) server_selection_timeout: Duration,
     /// The time between two checks of a server.
@@ -70,6 +73,7 @@ impl Settings {
         Ok(Self {
             connect_timeout: options.connect_limit(),
             socket_timeout: options.socket_limit(),
+            timeout: options.timeout.filter(|limit| !limit.is_zero()),
             server_selection_timeout: options.selection_limit(),
             heartbeat_frequency: options.heartbeat_frequency(),
             local_threshold: options.latency_window(),

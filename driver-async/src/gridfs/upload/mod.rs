@@ -317,8 +317,7 @@ impl Drop for GridFsUploadStream {
         let (inserting, ours) = (writing.inserting.take(), writing.ours);
         let (file, executor) = (Arc::clone(&self.file), self.file.bucket.executor());
         executor.spawn(async move {
-            let (_, outcome) = file.abort(inserting, ours).await;
-            if let Err(error) = outcome {
+            if let Err(error) = file.clean_up(inserting, ours).await {
                 tracing::debug!("the chunks of a dropped upload could not be deleted: {error}");
             }
         });

@@ -102,14 +102,14 @@ impl NewFile {
         files.insert_one(document).await.map(drop)
     }
 
-    async fn delete_chunks(&self, ours: Ours) -> Result<()> {
+    async fn delete_chunks(&self, bucket: &GridFsBucket, ours: Ours) -> Result<()> {
         let mut filter = doc! { "files_id": equal(&self.id) };
         match ours {
             Ours::None => return Ok(()),
             Ours::Below(n) => drop(filter.insert("n", doc! { "$lt": n })),
             Ours::All => {}
         }
-        self.bucket.chunks().delete_many(filter).await.map(drop)
+        bucket.chunks().delete_many(filter).await.map(drop)
     }
 
     /// Inserts what is left, and makes the file exist.
@@ -141,7 +141,21 @@ impl NewFile {
         if let Some(inserting) = inserting {
             ours = inserted(inserting).await.ours;
         }
-        (ours, self.delete_chunks(ours).await)
+        (ours, self.delete_chunks(&self.bucket, ours).await)
+    }
+
+    /// Like [`NewFile::abort`], for an upload that was dropped: its time may be up, and its chunks
+    /// are to go nevertheless.
+    pub(super) async fn clean_up(
+        &self,
+        inserting: Option<Task<Inserted>>,
+        ours: Ours,
+    ) -> Result<()> {
+        let ours = match inserting {
+            Some(inserting) => inserted(inserting).await.ours,
+            None => ours,
+        };
+        self.delete_chunks(&self.bucket.refreshed(), ours).await
     }
 }
 
