@@ -38,6 +38,7 @@ mod run_commands;
 mod servers;
 mod sessions;
 mod support;
+mod timeouts;
 mod transactions;
 mod unacknowledged;
 mod writes;
@@ -70,6 +71,7 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
         prose_sessions::cases(),
         transactions::cases(),
         retries::cases(),
+        timeouts::cases(),
         writes::cases(),
         unacknowledged::cases(),
         find_and_modify::cases(),

@@ -1,0 +1,274 @@
+//! How long an operation may take as a whole. The letter T numbers the prose tests of the client
+//! side operations timeout specification. Clients connect before a short limit holds, so that the
+//! limit is spent on what a case is about.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use conformance_tests::behaviour::Deployment;
+
+use super::recorder::Event;
+use super::servers::{FailPoint, secured_uri};
+use super::support::Observed;
+use crate::flavor::driver::Collection;
+use crate::flavor::driver::bson::{Document, doc};
+use crate::flavor::driver::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR};
+use crate::flavor::driver::gridfs::GridFsBucket;
+use crate::flavor::driver::options::{CollectionOptions, CursorType, GridFsBucketOptions};
+use crate::flavor::{Read, Write, go, run_in_transaction, wait};
+
+conformance_tests::behaviours! {
+    T0 a_reply_that_came_too_late_is_never_taken_for_another: Either, FailPoint, since (4, 4);
+    T1 the_batches_of_many_inserts_share_one_timeout: Standalone, FailPoint, since (4, 4);
+    T4 in_the_background_the_timeout_holds_for_each_command: Standalone, Disturbs;
+    T5 one_call_of_a_tailable_cursor_has_one_timeout: Either, FailPoint, since (4, 4);
+    T6 closing_an_upload_can_run_out_of_time: Either, FailPoint, since (4, 4);
+    T6 aborting_an_upload_can_run_out_of_time: Either, FailPoint, since (4, 4);
+    T7 reading_a_download_can_run_out_of_time: Either, FailPoint, since (4, 4);
+    T8 the_shorter_limit_ends_the_selection_of_a_server: Standalone, Shared;
+    T8 the_shorter_limit_ends_the_login: Standalone, Disturbs;
+    T10 an_abort_has_the_whole_timeout_again: ReplicaSet, FailPoint, since (4, 4);
+    T10 the_attempts_at_a_transaction_share_one_timeout: ReplicaSet, FailPoint, since (4, 4);
+    T10 an_operation_of_a_callback_has_no_timeout_of_its_own: ReplicaSet, Shared;
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn blocking(commands: &[&str], millis: i32) -> Document {
+    doc! { "failCommands": commands.to_vec(), "blockConnection": true, "blockTimeMS": millis }
+}
+
+#[track_caller]
+fn assert_timed_out(error: &Error) {
+    let is_typed = matches!(*error.kind, ErrorKind::OperationTimeout { .. });
+    assert!(is_typed && error.is_timeout(), "{error:?}");
+    let under_way = error.source().expect("tells what was under way");
+    let under_way = under_way.to_string();
+    assert!(error.to_string().contains(&under_way), "{error}");
+}
+
+/// A client that has connected, and its collection with a timeout.
+fn hasty(subject: &Observed, timeout: Duration) -> Collection<Document> {
+    subject.ping().expect("connects");
+    let options = CollectionOptions::builder().timeout(timeout).build();
+    subject
+        .database()
+        .collection_with_options("people", options)
+}
+
+/// A bucket with a timeout, whose collections and indexes are there.
+fn hasty_bucket(subject: &Observed, timeout: Duration) -> GridFsBucket {
+    let database = subject.database();
+    let first = database.gridfs_bucket(None);
+    go!(first.upload_from_reader("first", &[0_u8][..])).expect("uploads");
+    let options = GridFsBucketOptions::builder()
+        .chunk_size_bytes(2_u32)
+        .timeout(timeout)
+        .build();
+    database.gridfs_bucket(options)
+}
+
+fn a_reply_that_came_too_late_is_never_taken_for_another(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "").with_people(1);
+    let people = hasty(&subject, millis(200));
+    let slow = FailPoint::times(deployment, 1, blocking(&["aggregate"], 1000));
+    let error = go!(people.count_documents(doc! {})).expect_err("takes too long");
+    assert_timed_out(&error);
+    drop(slow);
+    let found = go!(subject.people().find_one(doc! {})).expect("finds");
+    assert_eq!(found, Some(doc! { "_id": 0 }));
+    assert!(subject.events.count(Event::is_connection_closed) >= 1);
+    assert_eq!(subject.events.count(Event::is_pool_cleared), 0);
+}
+
+fn the_batches_of_many_inserts_share_one_timeout(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "").with_people(1);
+    let people = hasty(&subject, millis(2800));
+    subject.events.forget();
+    let _slow = FailPoint::times(deployment, 2, blocking(&["insert"], 1500));
+    let large = "x".repeat(1_000_000);
+    let documents = (1..=50).map(|id| doc! { "_id": id, "x": &large });
+    let error = go!(people.insert_many(documents)).expect_err("takes too long");
+    assert_timed_out(&error);
+    assert_eq!(subject.events.commands_named("insert").len(), 2);
+}
+
+fn in_the_background_the_timeout_holds_for_each_command(deployment: &Deployment) {
+    let warmed = |mode: Document, data, timeout_ms| {
+        let options = format!("authSource=admin&minPoolSize=1&timeoutMS={timeout_ms}");
+        let uri = secured_uri(deployment, "root:secret", &options);
+        let subject = Observed::at(deployment, &uri);
+        let _slow = FailPoint::on_secured(deployment, mode, data);
+        go!(subject.client.warm_connection_pool());
+        subject
+    };
+    let once = doc! { "times": 1 };
+    let subject = warmed(once, blocking(&["saslContinue"], 1000), 100);
+    let events = &subject.events;
+    events.wait_for_count("connection", 1, Event::is_connection_created);
+    events.wait_for_count("end of it", 1, Event::is_connection_closed);
+    let often = doc! { "times": 1000 };
+    let commands = ["hello", "isMaster", "saslContinue"];
+    let subject = warmed(often, blocking(&commands, 300), 500);
+    let events = &subject.events;
+    events.wait_for_count("connection", 1, Event::is_connection_ready);
+    assert_eq!(events.count(Event::is_connection_closed), 0);
+}
+
+fn one_call_of_a_tailable_cursor_has_one_timeout(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "");
+    let database = subject.database();
+    go!(database.create_collection("people").capped(true).size(4096)).expect("creates");
+    let subject = subject.with_people(1);
+    let people = hasty(&subject, millis(500));
+    let _slow = FailPoint::times(deployment, 1000, blocking(&["getMore"], 350));
+    let find = people.find(doc! {}).cursor_type(CursorType::Tailable);
+    let mut cursor = go!(find).expect("finds");
+    assert!(wait!(cursor.advance()).expect("is at hand"));
+    assert!(subject.events.commands_named("getMore").is_empty());
+    let error = wait!(cursor.advance()).expect_err("takes too long");
+    assert_timed_out(&error);
+    assert_eq!(subject.events.commands_named("getMore").len(), 2);
+}
+
+fn closing_an_upload_can_run_out_of_time(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "");
+    let bucket = hasty_bucket(&subject, millis(250));
+    let _slow = FailPoint::times(deployment, 1, blocking(&["insert"], 1000));
+    let mut upload = go!(bucket.open_upload_stream("file")).expect("opens");
+    wait!(upload.write_all(&[0x12])).expect("is kept");
+    assert_timed_out(&wait!(upload.close()).expect_err("takes too long"));
+}
+
+fn aborting_an_upload_can_run_out_of_time(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "");
+    let bucket = hasty_bucket(&subject, millis(400));
+    let _slow = FailPoint::times(deployment, 1, blocking(&["delete"], 1500));
+    let mut upload = go!(bucket.open_upload_stream("file")).expect("opens");
+    wait!(upload.write_all(&[1, 2, 3, 4])).expect("is kept");
+    wait!(upload.flush()).expect("stores two chunks");
+    assert_timed_out(&wait!(upload.abort()).expect_err("takes too long"));
+}
+
+fn reading_a_download_can_run_out_of_time(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "");
+    let bucket = hasty_bucket(&subject, millis(400));
+    let id = go!(bucket
+        .upload_from_reader("file", &[0_u8; 10][..])
+        .timeout(millis(20_000)));
+    let id = id.expect("uploads");
+    let mut download = go!(bucket.open_download_stream(id)).expect("opens");
+    let _slow = FailPoint::times(deployment, 1, blocking(&["find"], 1500));
+    subject.events.forget();
+    let error = wait!(download.read(&mut [0; 10])).expect_err("takes too long");
+    let error = Error::from(error);
+    let is_typed = matches!(*error.kind, ErrorKind::OperationTimeout { .. });
+    assert!(is_typed, "{error:?}");
+    assert_eq!(subject.events.command_names(), "find");
+}
+
+fn the_shorter_limit_ends_the_selection_of_a_server(deployment: &Deployment) {
+    for (options, is_typed, limit) in [
+        (
+            "serverSelectionTimeoutMS=10",
+            false,
+            "serverSelectionTimeoutMS",
+        ),
+        (
+            "timeoutMS=10&serverSelectionTimeoutMS=20000",
+            true,
+            "(timeoutMS",
+        ),
+        (
+            "timeoutMS=20000&serverSelectionTimeoutMS=10",
+            true,
+            "serverSelectionTimeoutMS",
+        ),
+        (
+            "timeoutMS=0&serverSelectionTimeoutMS=10",
+            true,
+            "serverSelectionTimeoutMS",
+        ),
+    ] {
+        let subject = Observed::at(deployment, &format!("mongodb://invalid/?{options}"));
+        let error = subject.ping().expect_err("there is no such server");
+        let found = matches!(*error.kind, ErrorKind::OperationTimeout { .. });
+        assert_eq!(found, is_typed, "{options}: {error:?}");
+        assert!(error.is_timeout(), "{options}: {error:?}");
+        assert!(error.to_string().contains(limit), "{options}: {error}");
+    }
+}
+
+fn the_shorter_limit_ends_the_login(deployment: &Deployment) {
+    for (options, limit) in [
+        ("timeoutMS=1500", "timeoutMS"),
+        (
+            "timeoutMS=20000&serverSelectionTimeoutMS=1500",
+            "serverSelectionTimeoutMS",
+        ),
+    ] {
+        let data = blocking(&["saslContinue"], 4000);
+        let _slow = FailPoint::on_secured(deployment, doc! { "times": 1 }, data);
+        let options = format!("authSource=admin&{options}");
+        let uri = secured_uri(deployment, "root:secret", &options);
+        let subject = Observed::at(deployment, &uri);
+        let error = go!(subject.people().insert_one(doc! {})).expect_err("takes too long");
+        assert_timed_out(&error);
+        assert!(error.to_string().contains(limit), "{error}");
+        assert!(subject.events.commands_named("insert").is_empty());
+    }
+}
+
+fn an_abort_has_the_whole_timeout_again(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "").with_people(1);
+    let people = subject.people();
+    let session = subject.client.start_session();
+    let mut session = go!(session.default_timeout(millis(300))).expect("starts a session");
+    let data = blocking(&["insert", "abortTransaction"], 1000);
+    let _slow = FailPoint::times(deployment, 2, data);
+    subject.events.forget();
+    let outcome = run_in_transaction!(session.start_transaction(), |session| {
+        go!(people.insert_one(doc! { "_id": 1 }).session(session))
+    });
+    assert_timed_out(&outcome.expect_err("takes too long"));
+    assert_eq!(subject.events.command_names(), "insert, abortTransaction");
+}
+
+fn the_attempts_at_a_transaction_share_one_timeout(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "").with_people(1);
+    let people = subject.people();
+    let session = subject.client.start_session();
+    let mut session = go!(session.default_timeout(millis(500))).expect("starts a session");
+    let mut data = blocking(&["insert"], 25);
+    data.insert("errorCode", 24);
+    data.insert("errorLabels", vec![TRANSIENT_TRANSACTION_ERROR]);
+    let _failing = FailPoint::times(deployment, 10_000, data);
+    let mut attempts = 0;
+    let outcome = run_in_transaction!(session.start_transaction(), |session| {
+        attempts += 1;
+        go!(people.insert_one(doc! { "_id": 1 }).session(session))
+    });
+    assert_timed_out(&outcome.expect_err("never succeeds"));
+    assert!(attempts > 1, "{attempts} attempts");
+}
+
+fn an_operation_of_a_callback_has_no_timeout_of_its_own(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "").with_people(1);
+    let people = subject.people();
+    let mut session = go!(subject.client.start_session()).expect("starts a session");
+    let start = session.start_transaction().timeout(millis(20_000));
+    let outcome = run_in_transaction!(start, |session| {
+        let insert = people.insert_one(doc! { "_id": 1 }).timeout(millis(1));
+        go!(insert.session(session))
+    });
+    let error = outcome.expect_err("is refused");
+    let is_argument = matches!(*error.kind, ErrorKind::InvalidArgument { .. });
+    assert!(is_argument, "{error:?}");
+    go!(people
+        .insert_one(doc! { "_id": 1 })
+        .session(&mut session)
+        .timeout(millis(20_000)))
+    .expect("outside of the callback it may have one");
+}
