@@ -30,8 +30,7 @@
 //!
 //! # What this version does not do
 //! Explicit sessions and transactions, change streams, `mongodb+srv` look-ups, compression, SOCKS5
-//! proxies, client-side operation timeouts (`timeoutMS`), field level encryption, and the mechanisms
-//! MONGODB-AWS, MONGODB-OIDC and GSSAPI.
+//! proxies, field level encryption, and the mechanisms MONGODB-AWS, MONGODB-OIDC and GSSAPI.
 //! Options that ask for one of these give an error, or a [warning] where ignoring them is safe.
 //!
 //! [warning]: options::ClientOptions::warnings

@@ -49,8 +49,9 @@ impl Database {
     /// [`RunCommand::selection_criteria`] is set. Follows the run command specification.
     ///
     /// The driver adds what every command has: `$db`, `lsid`, `$clusterTime`, `$readPreference` and a
-    /// [declared server API](crate::options::ClientOptions::server_api). What a command does that
-    /// has one of these fields already is undefined.
+    /// [declared server API](crate::options::ClientOptions::server_api); with a
+    /// [timeout](crate::options::ClientOptions::timeout) also `maxTimeMS`. What a command does that
+    /// has one of these fields already is undefined: servers refuse a second `maxTimeMS`.
     ///
     /// # Errors
     /// An invalid-argument error for an empty command, a command error when the reply's `ok` is

@@ -460,6 +460,23 @@ mod tests {
     }
 
     #[test]
+    fn a_timeout_tells_what_was_under_way_and_keeps_what_is_told_of_it() {
+        let reply = bson::rawdoc! { "ok": 0, "code": 50, "errmsg": "slow" };
+        let expired = Error::from(ErrorKind::Command(CommandError::from_reply(&reply)))
+            .with_label(TRANSIENT_TRANSACTION_ERROR)
+            .with_address(&ServerAddress::default());
+        let text = expired.to_string();
+        let error = Error::operation_timeout(expired);
+        assert!(error.is_timeout() && error.is_server_error());
+        assert!(!error.is_network());
+        assert!(error.to_string().contains(&text), "{error}");
+        assert_eq!(error.source().unwrap().to_string(), text);
+        assert_eq!(error.code(), Some(50));
+        assert_eq!(error.address(), Some(&ServerAddress::default()));
+        assert!(error.contains_label(TRANSIENT_TRANSACTION_ERROR));
+    }
+
+    #[test]
     fn what_a_server_refused_has_its_code_and_name() {
         let refused = |json| Error::from(ErrorKind::Command(serde_json::from_value(json).unwrap()));
         let error = refused(serde_json::json!({ "code": 112, "codeName": "WriteConflict" }));

@@ -47,6 +47,7 @@ pub struct AggregateOptions {
     pub max_await_time: Option<Duration>,
     /// How long the server may work on the pipeline, over all batches; whole milliseconds, 0
     /// for no limit.
+    /// A [timeout](super::ClientOptions::timeout) puts it out of force.
     #[serde(
         skip_serializing_if = "Option::is_none",
         rename = "maxTimeMS",

@@ -20,6 +20,7 @@ pub struct CountOptions {
     /// The number at which counting ends; 0 for no end.
     pub limit: Option<u64>,
     /// How long the server may count; whole milliseconds, 0 for no limit.
+    /// A [timeout](super::ClientOptions::timeout) puts it out of force.
     #[serde(
         rename = "maxTimeMS",
         alias = "maxTime",
@@ -58,6 +59,7 @@ pub struct CountOptions {
 #[non_exhaustive]
 pub struct EstimatedDocumentCountOptions {
     /// How long the server may take; whole milliseconds, 0 for no limit.
+    /// A [timeout](super::ClientOptions::timeout) puts it out of force.
     #[serde(
         skip_serializing_if = "Option::is_none",
         rename = "maxTimeMS",

@@ -18,6 +18,7 @@ use super::{Collation, Hint, ReadConcern, SelectionCriteria};
 #[non_exhaustive]
 pub struct DistinctOptions {
     /// How long the server may work; whole milliseconds, 0 for no limit.
+    /// A [timeout](super::ClientOptions::timeout) puts it out of force.
     #[serde(
         skip_serializing_if = "Option::is_none",
         rename = "maxTimeMS",

@@ -39,6 +39,7 @@ impl ExplainVerbosity {
 #[non_exhaustive]
 pub struct ExplainOptions {
     /// How long the server may take for the explanation; whole milliseconds, 0 for no limit.
+    /// A [timeout](super::ClientOptions::timeout) puts it out of force.
     #[serde(
         rename = "maxTimeMS",
         alias = "maxTime",

@@ -52,6 +52,7 @@ pub struct FindOptions {
     pub max_await_time: Option<Duration>,
     /// How long the server may work on the query, over all batches; whole milliseconds, 0 for
     /// no limit.
+    /// A [timeout](super::ClientOptions::timeout) puts it out of force.
     #[serde(
         skip_serializing_if = "Option::is_none",
         rename = "maxTimeMS",
@@ -141,6 +142,7 @@ pub struct FindOneOptions {
     /// The upper bound, exclusive, of the keys of the index that `hint` names.
     pub max: Option<Document>,
     /// How long the server may work on the query; whole milliseconds, 0 for no limit.
+    /// A [timeout](super::ClientOptions::timeout) puts it out of force.
     #[serde(
         rename = "maxTimeMS",
         alias = "maxTime",

@@ -32,6 +32,7 @@ pub enum ReturnDocument {
 #[non_exhaustive]
 pub struct FindOneAndDeleteOptions {
     /// How long the server may work; whole milliseconds, 0 for no limit.
+    /// A [timeout](super::ClientOptions::timeout) puts it out of force.
     #[serde(
         rename = "maxTimeMS",
         alias = "maxTime",
@@ -78,6 +79,7 @@ pub struct FindOneAndReplaceOptions {
     /// Whether the collection's validator is left out.
     pub bypass_document_validation: Option<bool>,
     /// How long the server may work; whole milliseconds, 0 for no limit.
+    /// A [timeout](super::ClientOptions::timeout) puts it out of force.
     #[serde(
         rename = "maxTimeMS",
         alias = "maxTime",
@@ -130,6 +132,7 @@ pub struct FindOneAndUpdateOptions {
     /// Whether the collection's validator is left out.
     pub bypass_document_validation: Option<bool>,
     /// How long the server may work; whole milliseconds, 0 for no limit.
+    /// A [timeout](super::ClientOptions::timeout) puts it out of force.
     #[serde(
         rename = "maxTimeMS",
         alias = "maxTime",

@@ -113,6 +113,7 @@ pub struct GridFsFindOptions {
     /// absolute value, in a single batch.
     pub limit: Option<i64>,
     /// How long the server may work on the query; whole milliseconds, 0 for no limit.
+    /// A [timeout](super::ClientOptions::timeout) puts it out of force.
     #[serde(
         rename = "maxTimeMS",
         alias = "maxTime",
@@ -161,6 +162,7 @@ impl From<GridFsFindOptions> for FindOptions {
 #[non_exhaustive]
 pub struct GridFsFindOneOptions {
     /// How long the server may work on the query; whole milliseconds, 0 for no limit.
+    /// A [timeout](super::ClientOptions::timeout) puts it out of force.
     #[serde(
         rename = "maxTimeMS",
         alias = "maxTime",

@@ -303,6 +303,7 @@ pub struct CreateIndexOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit_quorum: Option<CommitQuorum>,
     /// How long the server may take; whole milliseconds, 0 for no limit.
+    /// A [timeout](super::ClientOptions::timeout) puts it out of force.
     #[serde(
         skip_serializing_if = "Option::is_none",
         rename = "maxTimeMS",
@@ -339,6 +340,7 @@ pub struct CreateIndexOptions {
 #[non_exhaustive]
 pub struct DropIndexOptions {
     /// How long the server may take; whole milliseconds, 0 for no limit.
+    /// A [timeout](super::ClientOptions::timeout) puts it out of force.
     #[serde(
         skip_serializing_if = "Option::is_none",
         rename = "maxTimeMS",
@@ -374,6 +376,7 @@ pub struct DropIndexOptions {
 #[non_exhaustive]
 pub struct ListIndexesOptions {
     /// How long the server may take; whole milliseconds, 0 for no limit.
+    /// A [timeout](super::ClientOptions::timeout) puts it out of force.
     #[serde(
         skip_serializing_if = "Option::is_none",
         rename = "maxTimeMS",

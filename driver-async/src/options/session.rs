@@ -66,6 +66,7 @@ pub struct TransactionOptions {
     pub selection_criteria: Option<SelectionCriteria>,
     /// How long the server may take for one attempt to commit; whole milliseconds, no limit by
     /// default.
+    /// A [timeout](super::ClientOptions::timeout) puts it out of force.
     #[serde(
         rename(serialize = "maxTimeMS", deserialize = "maxCommitTimeMS"),
         skip_serializing_if = "Option::is_none",

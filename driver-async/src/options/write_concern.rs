@@ -27,6 +27,7 @@ pub struct WriteConcern {
     pub w: Option<Acknowledgment>,
     /// How long the server waits for them before it reports an error; whole milliseconds on the
     /// wire, 0 for no limit.
+    /// A [timeout](super::ClientOptions::timeout) puts it out of force.
     #[serde(
         rename = "wtimeout",
         alias = "wtimeoutMS",

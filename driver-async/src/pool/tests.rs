@@ -236,6 +236,24 @@ async fn the_deadline_of_the_operation_limits_the_wait_too() {
     assert_eq!(pool.counts().waiting, 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_timeout_of_the_operation_replaces_the_limit_of_the_queue() {
+    let mut limited = options(1);
+    limited.wait_queue_timeout = Some(Duration::from_millis(10));
+    let pool = pool(1, limited);
+    let _held = pool.check_out(&Deadline::NEVER).await.unwrap();
+    let millis = |limit, cause| Deadline::after(Duration::from_millis(limit), cause);
+    for (timeout, selection, wanted) in [
+        (20, 500, "after 20ms (timeoutMS)"),
+        (500, 30, "after 30ms (serverSelectionTimeoutMS)"),
+    ] {
+        let selection = millis(selection, Cause::ServerSelection);
+        let deadline = millis(timeout, Cause::Operation).until_connected(selection);
+        let text = pool.check_out(&deadline).await.unwrap_err().to_string();
+        assert!(text.contains(wanted), "{text}");
+    }
+}
+
 #[tokio::test]
 async fn interrupting_ends_a_connect_that_hangs() {
     let pool = pool(0, options(1));

@@ -54,7 +54,9 @@ impl GridFsBucket {
     /// Uploads everything that a reader gives as a new file, and gives the file's id.
     ///
     /// Lend the reader as `&mut reader` to keep it; it is not closed. The next bytes are read
-    /// while the server stores those before, and never more than a few MiB are held in memory.
+    /// while the server stores those before, and never more than a few MiB are held in memory. A
+    /// timeout ends what the driver waits for, but not a reader that waits: with one that may, the
+    /// upload can take longer.
     ///
     /// # Errors
     /// The reader's: what was uploaded is deleted again then, and an
@@ -94,7 +96,8 @@ impl GridFsBucket {
     /// Downloads the file with this id to a writer, and gives the file's document.
     ///
     /// Lend the writer as `&mut writer` to keep it; it is flushed but not closed. The bytes are
-    /// written as they came from the server, without a copy.
+    /// written as they came from the server, without a copy. A timeout ends what the driver waits
+    /// for, but not a writer that waits: with one that may, the download can take longer.
     ///
     /// # Errors
     /// The writer's; otherwise as [`GridFsBucket::open_download_stream`].

@@ -107,10 +107,12 @@ pub struct ClientOptions {
     /// The name of the replica set that the hosts must belong to.
     pub repl_set_name: Option<String>,
 
-    /// Whether a read is tried once more when the connection fails. The default is true.
+    /// Whether a read is tried once more when the connection fails, or for as long as its
+    /// [`timeout`](Self::timeout) allows. The default is true.
     pub retry_reads: Option<bool>,
 
-    /// Whether a write is tried once more when the connection fails. The default is true.
+    /// Whether a write is tried once more when the connection fails, or for as long as its
+    /// [`timeout`](Self::timeout) allows. The default is true.
     pub retry_writes: Option<bool>,
 
     /// Receives the events of discovery and monitoring.
@@ -133,7 +135,7 @@ pub struct ClientOptions {
     pub server_selection_timeout: Option<Duration>,
 
     /// How long one read from or write to a connection may take on behalf of an operation; zero
-    /// for no limit, which is the default.
+    /// for no limit, which is the default. A [`timeout`](Self::timeout) puts it out of force.
     pub socket_timeout: Option<Duration>,
 
     /// The database that `Client::default_database` gives, as the path of a connection string
@@ -171,7 +173,7 @@ pub struct ClientOptions {
     pub tracing_max_document_length_bytes: Option<usize>,
 
     /// How long an operation waits for a connection when all are in use; zero for no limit, which
-    /// is the default.
+    /// is the default. A [`timeout`](Self::timeout) puts it out of force.
     pub wait_queue_timeout: Option<Duration>,
 
     /// The write concern of operations that have none of their own.
