@@ -14,6 +14,7 @@ mod commands;
 mod construction;
 mod cursors;
 mod discovery;
+mod elections;
 mod encryption;
 mod enumerations;
 mod events;
@@ -72,6 +73,7 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
         transactions::cases(),
         retries::cases(),
         timeouts::cases(),
+        elections::cases(),
         writes::cases(),
         unacknowledged::cases(),
         find_and_modify::cases(),

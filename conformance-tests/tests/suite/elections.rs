@@ -1,0 +1,152 @@
+//! What an application is told while the primary changes again and again.
+//!
+//! One run steps the primary down five times, kills it once and freezes it once, while 16 threads
+//! write and 4 move amounts between accounts. `ELECTION_ROUNDS=10` in the environment makes that
+//! ten times as much, and tells how long the writers had to wait: see [`Outages`].
+
+#![expect(
+    clippy::print_stderr,
+    reason = "a long run is made for the figures that it tells"
+)]
+
+mod accounts;
+mod work;
+mod writers;
+
+use std::time::{Duration, Instant};
+
+use conformance_tests::behaviour::Deployment;
+
+use self::accounts::Accounts;
+use self::work::{EndOfWork, Work};
+use self::writers::Writers;
+use super::servers::writable;
+use crate::flavor::driver::Client;
+use crate::flavor::driver::bson::doc;
+use crate::flavor::{FLAVOR, wait};
+
+conformance_tests::behaviours! {
+    R130 what_was_acknowledged_survives_elections: ReplicaSet, Disturbs;
+}
+
+const WRITERS: usize = 16;
+const TELLERS: usize = 4;
+
+/// What happens to a primary, in this order.
+const ROUND: [Outage; 7] = [
+    Outage::StepDown,
+    Outage::StepDown,
+    Outage::Kill,
+    Outage::StepDown,
+    Outage::Freeze,
+    Outage::StepDown,
+    Outage::StepDown,
+];
+
+/// The driver notices a frozen server when it is silent for these two together, and sends what was
+/// under way there to the next primary.
+const OPTIONS: &str = "w=majority&retryWrites=true&heartbeatFrequencyMS=1000&connectTimeoutMS=2000";
+
+/// What can happen to a primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outage {
+    StepDown,
+    Kill,
+    Freeze,
+}
+
+/// Each acknowledged write is there once, and each acknowledged transfer as a whole. No error
+/// reaches the application: a write is tried again once, a transaction as a whole for 120 s, and
+/// a primary is lost only when the loss before is overcome.
+fn what_was_acknowledged_survives_elections(deployment: &Deployment) {
+    let client = wait!(Client::with_uri_str(deployment.uri_with(OPTIONS))).expect("parses");
+    let database = client.database(deployment.database_name());
+    let writers = Writers::of(&database, WRITERS);
+    let accounts = Accounts::open(&client, &database);
+    let work = Work::new(WRITERS + TELLERS);
+    let outages = std::thread::scope(|scope| {
+        // Also when a claim fails here, or the threads would be waited for without end.
+        let _end = EndOfWork(&work);
+        for number in 0..WRITERS {
+            let (writers, work) = (&writers, &work);
+            scope.spawn(move || work.repeat(number, |turn| writers.write(number, turn)));
+        }
+        for number in 0..TELLERS {
+            let (accounts, work) = (&accounts, &work);
+            let place = WRITERS + number;
+            scope.spawn(move || work.repeat(place, |turn| accounts.transfer(number, turn)));
+        }
+        let mut outages = Outages::default();
+        for outage in rounds() {
+            work.wait_for_everyone();
+            outages.add(outage, perform(deployment, outage, &work));
+        }
+        work.wait_for_everyone();
+        outages
+    });
+    writers.check(&work.done()[..WRITERS]);
+    accounts.check(&work.done()[WRITERS..]);
+    outages.tell(work.done().iter().sum());
+}
+
+fn rounds() -> Vec<Outage> {
+    let rounds = std::env::var("ELECTION_ROUNDS").ok();
+    let rounds = rounds.map_or(1, |rounds| rounds.parse().expect("is a number of rounds"));
+    ROUND.repeat(rounds)
+}
+
+/// Takes the primary away and, once everyone gets on with another, gives it back; tells how long
+/// it took until something that began afterwards succeeded.
+fn perform(deployment: &Deployment, outage: Outage, work: &Work) -> Duration {
+    let servers = deployment.servers();
+    let primary = servers.member(writable(deployment));
+    match outage {
+        Outage::StepDown => {
+            // With force, also when no other member has what was not yet acknowledged.
+            let command = doc! {
+                "replSetStepDown": 3, "secondaryCatchUpPeriodSecs": 1, "force": true,
+            };
+            primary.run_admin_command(&command).expect("steps down");
+        }
+        Outage::Kill => primary.kill(),
+        Outage::Freeze => primary.pause().expect("pauses"),
+    }
+    let lost = Instant::now();
+    work.wait_for_everyone();
+    match outage {
+        Outage::StepDown => {}
+        Outage::Kill => primary.restart().expect("starts again"),
+        Outage::Freeze => primary.resume().expect("goes on"),
+    }
+    servers.wait_until_ready().expect("the set is whole again");
+    work.first_success_after(lost)
+}
+
+/// How long each outage lasted for those who work.
+#[derive(Default)]
+struct Outages {
+    lasted: Vec<(Outage, Duration)>,
+}
+
+impl Outages {
+    fn add(&mut self, outage: Outage, lasted: Duration) {
+        self.lasted.push((outage, lasted));
+    }
+
+    /// Tells the median and the worst of each kind after a long run.
+    fn tell(&self, done: usize) {
+        if self.lasted.len() == ROUND.len() {
+            return;
+        }
+        let driver = FLAVOR.name();
+        eprintln!("{driver}: {done} writes and transfers, all of them there once");
+        for kind in [Outage::StepDown, Outage::Kill, Outage::Freeze] {
+            let of_kind = self.lasted.iter().filter(|(outage, _)| *outage == kind);
+            let mut lasted: Vec<_> = of_kind.map(|(_, lasted)| lasted.as_millis()).collect();
+            lasted.sort_unstable();
+            let (times, worst) = (lasted.len(), lasted[lasted.len() - 1]);
+            let median = lasted[times / 2];
+            eprintln!("{driver}: {times} x {kind:?}: median {median} ms, worst {worst} ms");
+        }
+    }
+}
