@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    io,
     time::{Duration, Instant},
 };
 
@@ -145,10 +146,17 @@ impl Deadline {
     }
 
     /// The error for a wait for `what` that this deadline ended.
+    ///
+    /// `connectTimeoutMS` and `socketTimeoutMS` say something about the server, so their end is a
+    /// network error like that of the operating system's own timeout; any other limit is the
+    /// caller's.
     pub fn error(&self, what: &str) -> Error {
-        Error::timeout(format!(
-            "{what} timed out after {:?} ({})",
-            self.limit, self.cause
-        ))
+        let message = format!("{what} timed out after {:?} ({})", self.limit, self.cause);
+        match self.cause {
+            Cause::Connect | Cause::Socket => {
+                io::Error::new(io::ErrorKind::TimedOut, message).into()
+            }
+            _ => Error::timeout(message),
+        }
     }
 }

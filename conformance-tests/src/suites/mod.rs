@@ -89,9 +89,6 @@ fn runner(suite: Suite) -> Runner {
 fn unified_runner(specification: &str) -> Runner {
     match specification {
         "change-streams" => Runner::NotYet("change streams are not part of this release"),
-        "client-backpressure" => {
-            Runner::NotYet("backing off from overloaded servers is not part of this release")
-        }
         "client-side-encryption" => {
             Runner::NotYet("client-side encryption is not part of this release")
         }

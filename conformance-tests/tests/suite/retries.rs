@@ -7,8 +7,11 @@ use conformance_tests::behaviour::Deployment;
 use super::recorder::Event;
 use super::servers::{FailPoint, address, writable};
 use super::support::Observed;
-use crate::flavor::driver::bson::doc;
-use crate::flavor::driver::error::RETRYABLE_WRITE_ERROR;
+use crate::flavor::driver::bson::{Document, doc};
+use crate::flavor::driver::error::{
+    RETRYABLE_ERROR, RETRYABLE_WRITE_ERROR, SYSTEM_OVERLOADED_ERROR,
+};
+use crate::flavor::driver::options::ServerAddress;
 use crate::flavor::go;
 
 conformance_tests::behaviours! {
@@ -19,6 +22,11 @@ conformance_tests::behaviours! {
     N6 a_second_failure_is_the_callers: ReplicaSet, FailPoint;
     N6 a_write_without_retries_carries_no_number: ReplicaSet, FailPoint;
     N6 a_write_of_many_documents_is_not_tried_again: ReplicaSet, FailPoint;
+    F116 an_overload_is_tried_again_twice_whatever_the_command: ReplicaSet, FailPoint, since (4, 4);
+    F116 max_adaptive_retries_sets_how_often: ReplicaSet, FailPoint, since (4, 4);
+    F116 an_overloaded_member_is_asked_again_unless_retargeting_is_enabled:
+        ReplicaSet, FailPoint, since (4, 4);
+    F116 other_failures_are_tried_again_on_the_same_member: ReplicaSet, FailPoint, since (4, 4);
 }
 
 fn the_text_of_a_network_error_starts_with_the_server(deployment: &Deployment) {
@@ -136,4 +144,76 @@ fn a_write_of_many_documents_is_not_tried_again(deployment: &Deployment) {
         subject.events.command_names(),
         "insert, update, delete, aggregate"
     );
+}
+
+/// An error of a server that is too busy to begin with the command.
+fn too_busy(command: &str) -> Document {
+    doc! {
+        "failCommands": [command],
+        "errorCode": 462,
+        "errorLabels": [RETRYABLE_ERROR, SYSTEM_OVERLOADED_ERROR],
+    }
+}
+
+fn an_overload_is_tried_again_twice_whatever_the_command(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "").with_people(1);
+    let people = subject.people();
+    let update = doc! { "$set": { "a": 1 } };
+    {
+        let _busy = FailPoint::times(deployment, 2, too_busy("update"));
+        let updated = go!(people.update_many(doc! {}, update.clone())).expect("is done at last");
+        assert_eq!(updated.modified_count, 1);
+    }
+    assert_eq!(subject.events.commands_named("update").len(), 3);
+    let _busy = FailPoint::times(deployment, 3, too_busy("update"));
+    let error = go!(people.update_many(doc! {}, update)).expect_err("fails three times");
+    assert!(error.contains_label(SYSTEM_OVERLOADED_ERROR));
+    assert_eq!(subject.events.commands_named("update").len(), 6);
+}
+
+fn max_adaptive_retries_sets_how_often(deployment: &Deployment) {
+    for (retries, attempts) in [(0, 1), (1, 2)] {
+        let options = format!("maxAdaptiveRetries={retries}");
+        let subject = Observed::new(deployment, &options);
+        let _busy = FailPoint::times(deployment, 2, too_busy("find"));
+        go!(subject.people().find_one(doc! {})).expect_err("fails too often");
+        assert_eq!(subject.events.commands_named("find").len(), attempts);
+        go!(subject.people().find_one(doc! {})).ok();
+    }
+}
+
+/// The servers that one failing find and its repetition went to.
+fn servers_of_a_find(deployment: &Deployment, options: &str, data: Document) -> Vec<ServerAddress> {
+    let options = format!("readPreference=primaryPreferred{options}");
+    // The insert waits until the primary is known.
+    let subject = Observed::new(deployment, &options);
+    go!(subject.people().insert_one(doc! {})).expect("inserts");
+    let _failing = FailPoint::times(deployment, 1, data);
+    go!(subject.people().find_one(doc! {})).expect("the second try succeeds");
+    let finds = subject.events.commands_named("find");
+    finds
+        .into_iter()
+        .map(|find| find.connection.address)
+        .collect()
+}
+
+fn an_overloaded_member_is_asked_again_unless_retargeting_is_enabled(deployment: &Deployment) {
+    let same = servers_of_a_find(deployment, "", too_busy("find"));
+    assert_eq!(same.len(), 2);
+    assert_eq!(same.first(), same.last());
+    let retargeting = "&enableOverloadRetargeting=true";
+    let other = servers_of_a_find(deployment, retargeting, too_busy("find"));
+    assert_eq!(other.len(), 2);
+    assert_ne!(other.first(), other.last());
+}
+
+fn other_failures_are_tried_again_on_the_same_member(deployment: &Deployment) {
+    let data = doc! {
+        "failCommands": ["find"],
+        "errorCode": 6,
+        "errorLabels": [RETRYABLE_ERROR],
+    };
+    let servers = servers_of_a_find(deployment, "&enableOverloadRetargeting=true", data);
+    assert_eq!(servers.len(), 2);
+    assert_eq!(servers.first(), servers.last());
 }

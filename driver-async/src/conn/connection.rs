@@ -14,7 +14,7 @@ use crate::{
     address::ServerAddress,
     deadline::{Cause, Deadline},
     error::{Error, Result},
-    net::{self, Stream},
+    net::Stream,
     proto::{
         hello::HelloReply,
         topology::ServerType,
@@ -194,7 +194,7 @@ impl Connection {
         deadline: &Deadline,
     ) -> Result<Reply> {
         self.mid_message = true;
-        let outcome = net::within(deadline, "waiting for the reply", async {
+        let outcome = deadline.bound("waiting for the reply", async {
             self.send(sequences).await?;
             self.receive(request_id).await
         });
@@ -221,7 +221,9 @@ impl Connection {
         deadline: &Deadline,
     ) -> Result<()> {
         self.mid_message = true;
-        let outcome = net::within(deadline, "sending the command", self.send(sequences)).await;
+        let outcome = deadline
+            .bound("sending the command", self.send(sequences))
+            .await;
         outcome.flatten().map_err(|error| self.failed(error))?;
         self.mid_message = false;
         Ok(())
@@ -238,7 +240,7 @@ impl Connection {
             .take()
             .ok_or_else(|| Error::internal("no reply follows the last one of its own accord"))?;
         let receive = self.receive(response_to);
-        let outcome = net::within(deadline, "waiting for the next reply", receive);
+        let outcome = deadline.bound("waiting for the next reply", receive);
         let outcome = outcome.await.flatten();
         let reply = outcome.map_err(|error| self.failed(error))?;
         self.took(&reply);

@@ -2,7 +2,9 @@
 
 use std::{collections::HashMap, fmt};
 
-use bson::{Bson, Document, RawDocument};
+use std::time::Duration;
+
+use bson::{Bson, Document, RawBsonRef, RawDocument};
 use serde::{Deserialize, Serialize};
 
 /// The server refused a command.
@@ -17,6 +19,15 @@ pub struct CommandError {
     /// The server's explanation.
     #[serde(rename = "errmsg", default)]
     pub message: String,
+    /// How long an overloaded server proposes to wait before a first retry, the jitter aside;
+    /// `None` when it proposes nothing. See the client backpressure specification.
+    #[serde(
+        rename = "baseBackoffMS",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::options::serde_shapes::millis"
+    )]
+    pub base_backoff: Option<Duration>,
 }
 
 /// The server could not meet the write concern.
@@ -104,8 +115,18 @@ impl CommandError {
             code: number(reply, "code"),
             code_name: text(reply, "codeName"),
             message: text(reply, "errmsg"),
+            base_backoff: base_backoff(reply),
         }
     }
+}
+
+fn base_backoff(reply: &RawDocument) -> Option<Duration> {
+    let millis = match reply.get("baseBackoffMS").ok()?? {
+        RawBsonRef::Int32(millis) => u64::try_from(millis).ok()?,
+        RawBsonRef::Int64(millis) => u64::try_from(millis).ok()?,
+        _ => return None,
+    };
+    Some(Duration::from_millis(millis))
 }
 
 impl WriteConcernError {

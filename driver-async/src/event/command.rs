@@ -181,6 +181,7 @@ pub(crate) fn shown_failure(error: &Error, sensitive: bool) -> Error {
         code: command.code,
         code_name: command.code_name.clone(),
         message: "REDACTED".to_owned(),
+        base_backoff: None,
     }));
     let labels = error.labels().iter();
     labels.fold(shown, |shown, label| shown.with_label(label))
@@ -245,6 +246,7 @@ mod tests {
             code: 18,
             code_name: "AuthenticationFailed".into(),
             message: "hunter2".into(),
+            base_backoff: None,
         };
         let reply = rawdoc! { "errmsg": "hunter2" };
         let error = Error::from(ErrorKind::Command(refused))

@@ -13,15 +13,15 @@ use crate::{
     clock,
     conn::{Connection, ServerFacts},
     deadline::{Cause, Deadline},
-    error::{Error, ErrorKind, Result},
-    operation::{Operation, Retryability, Target},
+    error::{Error, ErrorKind, Result, SYSTEM_OVERLOADED_ERROR},
+    operation::{AfterOverload, Operation, Retryability, Target},
     pool::{Interrupt, PooledConnection, until_interrupted},
     proto::{
         cluster_time::ClusterTime,
-        retry,
+        retry::{self, Policy},
         session::{InSession, Stamp},
         timeout,
-        topology::{ServerType, error_rules},
+        topology::{ServerType, TopologyType, error_rules},
         wire::{MessageFlags, Reply},
     },
     topology::{Connector, Selected},
@@ -149,6 +149,32 @@ impl<'a, O: Operation> Call<'a, O> {
     pub(super) fn pinned_to(&self) -> Option<ServerAddress> {
         let session = self.explicit_session()?;
         session.pinned_to(self.operation.in_session())
+    }
+
+    /// How the attempts may follow each other now.
+    pub(super) fn policy(&self) -> Policy {
+        let settings = self.executor.settings();
+        let after_overload = match self.operation.after_overload() {
+            AfterOverload::IfReadsRetry => settings.retry_reads,
+            AfterOverload::IfWritesRetry => settings.retry_writes,
+            AfterOverload::IfBothRetry => settings.retry_reads && settings.retry_writes,
+            AfterOverload::Always => true,
+        };
+        Policy {
+            retryability: self.retryability,
+            after_overload,
+            max_overload_retries: settings.overload_retries,
+            time_left: self.deadline.as_ref().and_then(Deadline::remaining),
+        }
+    }
+
+    /// Whether a further attempt after this error had better go to another server: any router
+    /// will do, and any member if the client wants that after an overload.
+    pub(super) fn wants_another_server(&self, error: &Error) -> bool {
+        let is_overload = error.contains_label(SYSTEM_OVERLOADED_ERROR);
+        let topology = self.executor.topology();
+        topology.snapshot().description.topology_type() == TopologyType::Sharded
+            || (is_overload && self.executor.settings().overload_retargeting)
     }
 
     /// Lets the session and the operation learn that an attempt failed.

@@ -23,7 +23,7 @@ use crate::{
     operation::{Operation, Selection},
     pool::PooledConnection,
     proto::{
-        retry::{self, Attempt, Decision},
+        retry::{Attempts, Decision},
         selection::Wanted,
         timeout::CursorTimeout,
     },
@@ -187,11 +187,11 @@ async fn run_until<O: Operation>(
     selection_limit: Duration,
 ) -> Result<Done<O::Output>> {
     let selection_deadline = Deadline::after(selection_limit, Cause::ServerSelection);
-    let mut first: Option<Failure> = None;
+    let mut attempts = Attempts::default();
+    let mut deprioritized = Vec::new();
     loop {
         let deadline = &call.selects_until(selection_deadline, selection_limit);
-        let failed = first.as_ref().and_then(|failure| failure.address.as_ref());
-        let mut failure = match select(call, failed, deadline).await {
+        let mut failure = match select(call, &deprioritized, deadline).await {
             Ok(server) => match call.attempt(&server).await {
                 Ok((output, connection)) => {
                     return Ok(Done {
@@ -204,39 +204,34 @@ async fn run_until<O: Operation>(
             Err(error) => Failure::before_reaching_a_server(error),
         };
         call.failed(&mut failure.error);
-        let earlier = u32::from(first.is_some());
-        let attempt = Attempt {
-            retryability: call.retryability,
-            earlier,
-            has_timeout: call.deadline.is_some(),
-        };
-        let error = match (first.take(), retry::decide(&failure.error, &attempt)) {
-            (earlier, Decision::Retry) => {
-                let address = failure.address.take();
-                let mut kept = earlier.unwrap_or(failure);
-                kept.address = address.or(kept.address);
-                first = Some(kept);
-                continue;
+        let elsewhere = call.wants_another_server(&failure.error);
+        let policy = call.policy();
+        match attempts.decide(
+            failure.error,
+            failure.reached_server,
+            &policy,
+            rand::random(),
+        ) {
+            Decision::Retry(wait) => {
+                deprioritized.extend(failure.address.filter(|_| elsewhere));
+                if let Some(wait) = wait {
+                    tokio::time::sleep(wait).await;
+                }
             }
-            (None, Decision::GiveUp) => failure.error,
-            (Some(earlier), _) if call.deadline.is_some() && failure.error.is_timeout() => {
-                failure.error.with_source(earlier.error)
+            Decision::GiveUp(error) => {
+                let output = call.operation.refused(error)?;
+                return Ok(Done {
+                    output,
+                    connection: None,
+                });
             }
-            (Some(first), _) => {
-                retry::final_error(first.error, failure.error, failure.reached_server)
-            }
-        };
-        let output = call.operation.refused(error)?;
-        return Ok(Done {
-            output,
-            connection: None,
-        });
+        }
     }
 }
 
 async fn select<O: Operation>(
     call: &mut Call<'_, O>,
-    failed: Option<&ServerAddress>,
+    deprioritized: &[ServerAddress],
     deadline: &Deadline,
 ) -> Result<Selected> {
     let topology = call.executor.topology();
@@ -253,6 +248,5 @@ async fn select<O: Operation>(
         Selection::Pinned(address) => return topology.select_pinned(address),
         _ => selection.wanted().unwrap_or(Wanted::Write),
     };
-    let deprioritized = failed.map_or(&[][..], std::slice::from_ref);
     topology.select(wanted, deprioritized, deadline, &log).await
 }

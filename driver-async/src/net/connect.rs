@@ -10,12 +10,7 @@ use crate::{
     address::ServerAddress,
     deadline::Deadline,
     error::Result,
-    net::{
-        Stream,
-        failure::{Unreachable, timed_out},
-        resolve::resolve,
-        tls,
-    },
+    net::{Stream, failure::Unreachable, resolve::resolve, tls},
 };
 
 /// How long one address is tried alone before the next joins in, as RFC 8305 recommends.
@@ -53,16 +48,23 @@ async fn connect_tcp(
     tls: Option<&tls::Config>,
     deadline: &Deadline,
 ) -> Result<Stream> {
-    let addresses = within(deadline, "resolving the host name", resolve(host, port)).await??;
+    let addresses = deadline
+        .bound("resolving the host name", resolve(host, port))
+        .await??;
     let racing = race(&addresses, TcpStream::connect);
-    let tcp = within(deadline, "connecting", racing)
+    let tcp = deadline
+        .bound("connecting", racing)
         .await?
         .map_err(Unreachable::into_error)?;
     tcp.set_nodelay(true)?;
     keep_alive(&tcp)?;
     match tls {
         None => Ok(Stream::Tcp(tcp)),
-        Some(config) => within(deadline, "the TLS handshake", config.encrypt(host, tcp)).await?,
+        Some(config) => {
+            deadline
+                .bound("the TLS handshake", config.encrypt(host, tcp))
+                .await?
+        }
     }
 }
 
@@ -81,7 +83,7 @@ async fn connect_unix(
         .into());
     }
     let connecting = tokio::net::UnixStream::connect(path);
-    let unix = within(deadline, "connecting", connecting).await??;
+    let unix = deadline.bound("connecting", connecting).await??;
     Ok(Stream::Unix(unix))
 }
 
@@ -94,21 +96,6 @@ async fn connect_unix(
     Err(crate::error::Error::invalid_argument(
         "this platform has no Unix domain sockets: use a host and port",
     ))
-}
-
-/// Awaits a step of connecting, or an exchange, until the deadline passes.
-///
-/// # Errors
-/// That of [`timed_out`].
-pub(crate) async fn within<F: Future>(
-    deadline: &Deadline,
-    step: &str,
-    future: F,
-) -> Result<F::Output> {
-    deadline
-        .bound(step, future)
-        .await
-        .map_err(|_| timed_out(deadline, step))
 }
 
 /// The first connection that any of the addresses gives.
@@ -270,12 +257,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_connect_timeout_is_a_network_error_and_another_limit_is_not() {
-        for (cause, is_network) in [(Cause::Connect, true), (Cause::ServerSelection, false)] {
+    async fn limits_of_the_network_are_network_errors_and_another_limit_is_not() {
+        for (cause, is_network) in [
+            (Cause::Connect, true),
+            (Cause::Socket, true),
+            (Cause::ServerSelection, false),
+        ] {
             let deadline = Deadline::after(Duration::from_secs(10), cause);
-            let error = within(&deadline, "connecting", pending::<()>())
-                .await
-                .unwrap_err();
+            let waiting = deadline.bound("connecting", pending::<()>());
+            let error = waiting.await.unwrap_err();
             assert!(error.is_timeout());
             assert_eq!(error.is_network(), is_network, "{cause}");
         }

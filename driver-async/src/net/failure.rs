@@ -3,7 +3,6 @@
 use std::{fmt, io, net::SocketAddr};
 
 use crate::{
-    deadline::{Cause, Deadline},
     error::{Error, ErrorKind},
     net::tls,
 };
@@ -41,20 +40,6 @@ impl fmt::Display for Unreachable {
 }
 
 impl std::error::Error for Unreachable {}
-
-/// The error for a step of connecting, or an exchange, that `deadline` ended.
-///
-/// `connectTimeoutMS` and `socketTimeoutMS` say something about the server, so their end is a
-/// network error like that of the operating system's own timeout; any other limit is the caller's.
-pub(super) fn timed_out(deadline: &Deadline, step: &str) -> Error {
-    let error = deadline.error(step);
-    match deadline.cause() {
-        Cause::Connect | Cause::Socket => {
-            io::Error::new(io::ErrorKind::TimedOut, error.to_string()).into()
-        }
-        _ => error,
-    }
-}
 
 /// Whether an error while connecting can come from a server that is overloaded.
 ///

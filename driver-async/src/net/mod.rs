@@ -10,6 +10,6 @@ pub(crate) mod tls;
 #[path = "tls/absent.rs"]
 pub(crate) mod tls;
 
-pub(crate) use connect::{connect, within};
+pub(crate) use connect::connect;
 pub(crate) use failure::can_be_overload;
 pub(crate) use stream::Stream;

@@ -2,7 +2,9 @@
 
 use bson::Document;
 
-use super::{Operation, Retryability, Scope, Selection, Target, fields::check_write_concern};
+use super::{
+    AfterOverload, Operation, Retryability, Scope, Selection, Target, fields::check_write_concern,
+};
 use crate::{
     error::{Error, Result},
     options::{AggregateOptions, CursorTimeoutMode, ReadConcern, WriteConcern},
@@ -122,6 +124,13 @@ impl Operation for Aggregate<'_> {
             Retryability::None
         } else {
             Retryability::Read
+        }
+    }
+
+    fn after_overload(&self) -> AfterOverload {
+        match self.writes() {
+            true => AfterOverload::IfWritesRetry,
+            false => AfterOverload::IfReadsRetry,
         }
     }
 

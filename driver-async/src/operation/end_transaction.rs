@@ -2,7 +2,7 @@
 
 use bson::RawDocumentBuf;
 
-use super::{Operation, Retryability, Target, fields::check_write_concern};
+use super::{AfterOverload, Operation, Retryability, Target, fields::check_write_concern};
 use crate::{
     error::{Error, Result, SYSTEM_OVERLOADED_ERROR},
     options::WriteConcern,
@@ -66,6 +66,10 @@ impl Operation for EndTransaction {
 
     fn retryability(&self) -> Retryability {
         Retryability::Write
+    }
+
+    fn after_overload(&self) -> AfterOverload {
+        AfterOverload::Always
     }
 
     fn write_concern(&self) -> Option<&WriteConcern> {

@@ -132,6 +132,17 @@ pub(crate) trait Operation {
         Retryability::None
     }
 
+    /// Which of the client's options lets the command be tried again after the server was too busy
+    /// to begin with it. Whatever it does, that is safe.
+    fn after_overload(&self) -> AfterOverload {
+        match (self.retryability(), self.selection()) {
+            (Retryability::Write, _) | (_, Selection::Primary | Selection::WriteStage(_)) => {
+                AfterOverload::IfWritesRetry
+            }
+            _ => AfterOverload::IfReadsRetry,
+        }
+    }
+
     /// Which servers may run the command.
     fn selection(&self) -> Selection<'_> {
         Selection::Primary
@@ -199,6 +210,20 @@ pub(crate) enum Retryability {
     Write,
     /// Not at all.
     None,
+}
+
+/// Which of the client's options lets a command be tried again after an overload, by the client
+/// backpressure specification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AfterOverload {
+    /// `retryReads`.
+    IfReadsRetry,
+    /// `retryWrites`.
+    IfWritesRetry,
+    /// Both, since nobody knows what the command does.
+    IfBothRetry,
+    /// None: always.
+    Always,
 }
 
 /// Which servers may run a command.

@@ -2,7 +2,7 @@
 
 use bson::{Document, RawDocumentBuf};
 
-use super::{Operation, Selection, Target, fields::whole};
+use super::{AfterOverload, Operation, Selection, Target, fields::whole};
 use crate::{
     error::{Error, Result},
     options::RunCommandOptions,
@@ -63,6 +63,10 @@ impl Operation for RunCommand<'_> {
 
     fn timeout(&self) -> Timeout {
         self.timeout
+    }
+
+    fn after_overload(&self) -> AfterOverload {
+        AfterOverload::IfBothRetry
     }
 
     fn selection(&self) -> Selection<'_> {

@@ -2,7 +2,7 @@
 
 use bson::RawDocumentBuf;
 
-use super::{Operation, RunCommand, Selection, Target, fields::check_exhaust};
+use super::{AfterOverload, Operation, RunCommand, Selection, Target, fields::check_exhaust};
 use crate::{
     error::{Error, Result},
     options::{CursorTimeoutMode, CursorType, RunCommandOptions, RunCursorCommandOptions},
@@ -81,6 +81,10 @@ impl Operation for RunCursorCommand<'_> {
         let wait = self.settings.max_await_time.filter(|_| waits);
         let is_tailable = self.cursor_type.is_tailable();
         timeout::check_cursor(self.timeout(), self.timeout_mode, is_tailable, wait)
+    }
+
+    fn after_overload(&self) -> AfterOverload {
+        AfterOverload::IfBothRetry
     }
 
     fn selection(&self) -> Selection<'_> {

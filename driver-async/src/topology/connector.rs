@@ -45,13 +45,11 @@ impl Connector {
             connection.limit_round_trips(self.settings.timeout);
         }
         let handshaker = &self.settings.handshaker;
-        let hello = handshaker.greet(&mut connection);
-        let greeted = net::within(&deadline, "the handshake", hello)
-            .await
-            .flatten();
-        let greeted = greeted.map_err(overload_labelled)?;
+        let hello = deadline.bound("the handshake", handshaker.greet(&mut connection));
+        let greeted = hello.await.flatten().map_err(overload_labelled)?;
         let authentication = handshaker.authenticate(&mut connection, greeted);
-        net::within(&deadline, "authentication", authentication)
+        deadline
+            .bound("authentication", authentication)
             .await
             .flatten()?;
         connection.limit_round_trips(None);

@@ -35,6 +35,10 @@ pub(crate) struct Settings {
     pub(crate) retry_reads: bool,
     /// Whether a failed write is tried again.
     pub(crate) retry_writes: bool,
+    /// How often an operation is tried again once a server was too busy.
+    pub(crate) overload_retries: u32,
+    /// Whether such an operation is tried on another member of a replica set.
+    pub(crate) overload_retargeting: bool,
     /// Whether the deployment is behind a load balancer.
     pub(crate) load_balanced: bool,
     /// The declared API version, sent with every command.
@@ -80,6 +84,8 @@ impl Settings {
             monitoring_mode: options.monitoring_mode(),
             retry_reads: options.retries_reads(),
             retry_writes: options.retries_writes(),
+            overload_retries: options.overload_retries(),
+            overload_retargeting: options.enable_overload_retargeting.unwrap_or(false),
             load_balanced: options.is_load_balanced(),
             server_api: server_api.transpose()?,
             tls,

@@ -149,9 +149,14 @@ fn of_client(client: &ClientOptions) -> Found {
     found.put_credential(client.credential.as_ref());
     found.put_duration("connectTimeoutMS", client.connect_timeout);
     found.put("directConnection", client.direct_connection);
+    found.put(
+        "enableOverloadRetargeting",
+        client.enable_overload_retargeting,
+    );
     found.put_duration("heartbeatFrequencyMS", client.heartbeat_freq);
     found.put("loadBalanced", client.load_balanced);
     found.put_duration("localThresholdMS", client.local_threshold);
+    found.put("maxAdaptiveRetries", client.max_adaptive_retries);
     found.put("maxConnecting", client.max_connecting);
     found.put_duration("maxIdleTimeMS", client.max_idle_time);
     found.put("maxPoolSize", client.max_pool_size);
@@ -175,12 +180,10 @@ fn of_client(client: &ClientOptions) -> Found {
 
 /// Options that the driver reads and does not act on; a client must be told so, save where the
 /// value asks for what happens anyway.
-const NOT_ACTED_ON: [&str; 8] = [
+const NOT_ACTED_ON: [&str; 6] = [
     "timeoutms",
     "compressors",
     "zlibcompressionlevel",
-    "maxadaptiveretries",
-    "enableoverloadretargeting",
     "serverselectiontryonce",
     "tlsdisableocspendpointcheck",
     "tlsdisablecertificaterevocationcheck",

@@ -50,6 +50,8 @@ impl ClientOptions {
             max_connecting: uri.max_connecting,
             read_concern: uri.read_concern,
             repl_set_name: uri.replica_set,
+            max_adaptive_retries: uri.max_adaptive_retries,
+            enable_overload_retargeting: uri.enable_overload_retargeting,
             retry_reads: uri.retry_reads,
             retry_writes: uri.retry_writes,
             sdam_event_handler: None,
@@ -77,11 +79,6 @@ fn not_supported(uri: &ConnectionString) -> impl Iterator<Item = String> {
         if tls.tls_certificate_key_file_password.is_some());
     [
         (uri.compressors.is_some(), "compressors"),
-        (uri.max_adaptive_retries.is_some(), "maxAdaptiveRetries"),
-        (
-            uri.enable_overload_retargeting == Some(true),
-            "enableOverloadRetargeting",
-        ),
         (uri.uuid_representation.is_some(), "uuidRepresentation"),
         (
             uri.server_selection_try_once.is_some(),

@@ -18,6 +18,9 @@ impl ClientOptions {
     pub const DEFAULT_SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(30);
     /// The most connections a pool holds, unless another number is set.
     pub const DEFAULT_MAX_POOL_SIZE: u32 = 100;
+    /// How often an operation is tried again after an overload, unless
+    /// [`ClientOptions::max_adaptive_retries`] says otherwise.
+    pub const DEFAULT_MAX_ADAPTIVE_RETRIES: u32 = 2;
     /// The most connections a pool makes at once, unless another number is set.
     pub const DEFAULT_MAX_CONNECTING: u32 = 2;
 
@@ -80,6 +83,12 @@ impl ClientOptions {
     /// Whether writes are retried.
     pub(crate) fn retries_writes(&self) -> bool {
         self.retry_writes.unwrap_or(true)
+    }
+
+    /// How often an operation is tried again after an overload.
+    pub(crate) fn overload_retries(&self) -> u32 {
+        self.max_adaptive_retries
+            .unwrap_or(Self::DEFAULT_MAX_ADAPTIVE_RETRIES)
     }
 
     /// Whether the host is a load balancer.

@@ -101,6 +101,14 @@ pub struct ClientOptions {
     /// The most connections that a pool makes at once; at least 1. The default is 2.
     pub max_connecting: Option<u32>,
 
+    /// How often an operation is tried again, after growing waits, when a server is too busy. The
+    /// default is 2; 0 turns it off. See the client backpressure specification.
+    pub max_adaptive_retries: Option<u32>,
+
+    /// Whether an operation that a busy server refused is tried again on another member of the
+    /// replica set, where its read preference allows. The default is false.
+    pub enable_overload_retargeting: Option<bool>,
+
     /// The read concern of operations that have none of their own.
     pub read_concern: Option<ReadConcern>,
 
