@@ -102,6 +102,7 @@ impl Topology {
                 interrupt_in_use,
                 request_check,
                 cancel_check,
+                recheck_at_once,
             } => {
                 let address = server.address().clone();
                 let unknown = ServerDescription::from_error(address, error.clone(), clock::now());
@@ -117,7 +118,7 @@ impl Topology {
                     server.control.check_wanted.notify_one();
                 }
                 if cancel_check {
-                    server.control.check_cancelled.notify_waiters();
+                    server.control.cancel_check(recheck_at_once);
                 }
             }
         }

@@ -5,7 +5,7 @@
 //! every 500 ms. No error ends a monitor; it ends when its server is closed.
 
 use std::{
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -112,7 +112,8 @@ impl Monitor {
                 let topology = self.topology.upgrade()?;
                 self.server.heartbeats.fail(&topology.events, &error);
                 self.forget();
-                Some(if std::mem::take(&mut self.is_known) {
+                let recheck = server.control.rechecks_at_once.load(Ordering::Acquire);
+                Some(if std::mem::take(&mut self.is_known) && recheck {
                     Next::AtOnce
                 } else {
                     Next::Wait

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -34,6 +34,17 @@ pub(super) struct MonitorControl {
     pub(super) check_wanted: Notify,
     /// The check under way waits on a connection that is known to be dead: end it.
     pub(super) check_cancelled: Notify,
+    /// Whether the check after one that was ended begins at once.
+    pub(super) rechecks_at_once: AtomicBool,
+}
+
+impl MonitorControl {
+    /// Ends the check under way, after which the next begins at once or at its time.
+    pub(super) fn cancel_check(&self, recheck_at_once: bool) {
+        self.rechecks_at_once
+            .store(recheck_at_once, Ordering::Release);
+        self.check_cancelled.notify_waiters();
+    }
 }
 
 impl Server {

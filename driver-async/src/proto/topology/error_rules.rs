@@ -55,6 +55,9 @@ pub enum ErrorDecision {
         request_check: bool,
         /// End the monitor's check in progress, whose connection is likely broken as well.
         cancel_check: bool,
+        /// Begin the check after an ended one at once, without a pause. A server that lost an old
+        /// connection may be well; one that just failed to log the client in is given time.
+        recheck_at_once: bool,
     },
 }
 
@@ -91,6 +94,7 @@ pub fn decide(failure: &ServerError<'_>) -> ErrorDecision {
             interrupt_in_use: false,
             request_check: false,
             cancel_check: true,
+            recheck_at_once: failure.completed_handshake,
         }
     }
 }
@@ -163,6 +167,7 @@ fn decide_state_change(change: StateChange, failure: &ServerError<'_>) -> ErrorD
             interrupt_in_use: false,
             request_check: true,
             cancel_check: false,
+            recheck_at_once: false,
         },
     }
 }
@@ -291,6 +296,26 @@ mod tests {
             ..failure(&error)
         };
         assert_eq!(clears_pool(decide(&handshake)), Some(true));
+    }
+
+    #[test]
+    fn a_check_is_repeated_at_once_only_after_an_established_connection_broke() {
+        let error = reset();
+        for completed_handshake in [true, false] {
+            let decision = decide(&ServerError {
+                completed_handshake,
+                ..failure(&error)
+            });
+            let ErrorDecision::MarkUnknown {
+                cancel_check: true,
+                recheck_at_once,
+                ..
+            } = decision
+            else {
+                panic!("{decision:?}")
+            };
+            assert_eq!(recheck_at_once, completed_handshake);
+        }
     }
 
     #[test]
