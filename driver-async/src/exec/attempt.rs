@@ -164,7 +164,10 @@ impl<'a, O: Operation> Call<'a, O> {
             retryability: self.retryability,
             after_overload,
             max_overload_retries: settings.overload_retries,
-            time_left: self.deadline.as_ref().and_then(Deadline::remaining),
+            time_left: self.deadline.as_ref().map(|deadline| {
+                // A timeout of zero sets no limit, and is a timeout still.
+                deadline.remaining().unwrap_or(Duration::MAX)
+            }),
         }
     }
 
