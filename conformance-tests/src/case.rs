@@ -67,6 +67,8 @@ impl From<Result<(), String>> for Outcome {
 /// What came of a case, and what it saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
+    /// What stood in for the servers that the case is about, if anything did.
+    pub stand_in: Option<&'static str>,
     /// What came of the case.
     pub outcome: Outcome,
     /// What both drivers must do alike, such as the names of the commands that were sent.
@@ -76,6 +78,7 @@ pub struct Ended {
 impl From<Outcome> for Ended {
     fn from(outcome: Outcome) -> Self {
         Self {
+            stand_in: None,
             outcome,
             observations: Vec::new(),
         }

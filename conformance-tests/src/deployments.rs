@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use motorcade_testserver as testserver;
 
+use crate::router_shim::RouterShim;
+
 /// The shape of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeploymentKind {
@@ -17,20 +19,36 @@ pub enum DeploymentKind {
     StandaloneWithLogin,
     /// A replica set of one member, whose users must log in.
     ReplicaSetWithLogin,
+    /// Two stand-ins for routers before a replica set of one member; see [`RouterShim`].
+    Routers,
+    /// A stand-in for a load balancer before the same; see [`RouterShim`].
+    Balancer,
 }
 
 const MEMBERS: usize = 3;
+const ROUTERS: usize = 2;
 
 /// Who may do everything where users must log in.
 const ROOT: (&str, &str) = ("root", "secret");
 
 impl DeploymentKind {
-    /// All kinds, in the order in which cases that tell where they can run try them.
-    pub const ALL: [Self; 4] = [
+    /// The kinds that cases which tell where they can run try, in this order. The balancer is none
+    /// of them: the drivers are not ready for it.
+    pub const FOR_CASES: [Self; 5] = [
         Self::ReplicaSet,
         Self::Standalone,
         Self::ReplicaSetWithLogin,
         Self::StandaloneWithLogin,
+        Self::Routers,
+    ];
+
+    const ALL: [Self; 6] = [
+        Self::ReplicaSet,
+        Self::Standalone,
+        Self::ReplicaSetWithLogin,
+        Self::StandaloneWithLogin,
+        Self::Routers,
+        Self::Balancer,
     ];
 
     /// The name that case names start with.
@@ -40,7 +58,14 @@ impl DeploymentKind {
             Self::ReplicaSet => "replica_set",
             Self::StandaloneWithLogin => "standalone_with_login",
             Self::ReplicaSetWithLogin => "replica_set_with_login",
+            Self::Routers => "routers",
+            Self::Balancer => "balancer",
         }
+    }
+
+    /// What the servers are that stand in for others; results stand under its name.
+    pub fn stand_in(self) -> Option<&'static str> {
+        matches!(self, Self::Routers | Self::Balancer).then_some("router shim")
     }
 }
 
@@ -49,6 +74,10 @@ impl DeploymentKind {
 pub struct Running {
     kind: DeploymentKind,
     uri: String,
+    /// The connection string of the stand-in that clients of one router must use.
+    single_router_uri: Option<String>,
+    /// Above the servers, so that they end after what stands before them.
+    _shims: Vec<RouterShim>,
     servers: Option<testserver::Deployment>,
     /// Held so that it runs as long as this does.
     _stand_in: Option<testserver::Secantus>,
@@ -56,6 +85,23 @@ pub struct Running {
 }
 
 impl Running {
+    fn at(kind: DeploymentKind, uri: String) -> Self {
+        Self {
+            kind,
+            uri,
+            single_router_uri: None,
+            _shims: Vec::new(),
+            servers: None,
+            _stand_in: None,
+            turn: Mutex::default(),
+        }
+    }
+
+    fn behind(mut self, shims: Vec<RouterShim>) -> Self {
+        self._shims = shims;
+        self
+    }
+
     /// The shape of the deployment.
     pub fn kind(&self) -> DeploymentKind {
         self.kind
@@ -64,6 +110,11 @@ impl Running {
     /// The connection string that reaches every member.
     pub fn uri(&self) -> &str {
         &self.uri
+    }
+
+    /// The connection string for clients that want the load balancer of one router.
+    pub fn single_router_uri(&self) -> Option<&str> {
+        self.single_router_uri.as_deref()
     }
 
     /// Waits for the turn of one who needs the deployment for itself, as long as the guard lives.
@@ -171,13 +222,7 @@ impl Deployments {
         }
         let running = match &self.source {
             Source::Start(start) => start(kind)?,
-            Source::At(uri) if self.preferred == kind => Running {
-                kind,
-                uri: uri.clone(),
-                servers: None,
-                _stand_in: None,
-                turn: Mutex::default(),
-            },
+            Source::At(uri) if self.preferred == kind => Running::at(kind, uri.clone()),
             Source::At(_) => {
                 let given = self.preferred.name();
                 return Err(format!(
@@ -208,6 +253,7 @@ impl Deployments {
 fn start(kind: DeploymentKind) -> Result<Running, String> {
     let (user, password) = ROOT;
     let builder = match kind {
+        DeploymentKind::Routers | DeploymentKind::Balancer => return startshims(kind),
         DeploymentKind::Standalone => testserver::Deployment::standalone(),
         DeploymentKind::ReplicaSet => testserver::Deployment::replica_set(MEMBERS),
         DeploymentKind::StandaloneWithLogin => {
@@ -218,13 +264,39 @@ fn start(kind: DeploymentKind) -> Result<Running, String> {
         }
     };
     let servers = builder.start().map_err(|error| error.to_string())?;
+    let uri = servers.uri();
     Ok(Running {
-        kind,
-        uri: servers.uri(),
         servers: Some(servers),
-        _stand_in: None,
-        turn: Mutex::default(),
+        ..Running::at(kind, uri)
     })
+}
+
+fn startshims(kind: DeploymentKind) -> Result<Running, String> {
+    let servers = testserver::Deployment::replica_set(1).start();
+    let servers = servers.map_err(|error| error.to_string())?;
+    let server = servers.member(0).address();
+    let failed = |error: std::io::Error| format!("the router shim: {error}");
+    if kind == DeploymentKind::Routers {
+        let routers = RouterShim::routers(server, ROUTERS).map_err(failed)?;
+        let uri = format!("mongodb://{}/", routers.hosts().join(","));
+        return Ok(Running {
+            servers: Some(servers),
+            ..Running::at(kind, uri)
+        }
+        .behind(vec![routers]));
+    }
+    let several = RouterShim::balancer(server.clone(), ROUTERS).map_err(failed)?;
+    let single = RouterShim::balancer(server, 1).map_err(failed)?;
+    let uri = |shim: &RouterShim| {
+        let hosts = shim.hosts().join(",");
+        format!("mongodb://{hosts}/?loadBalanced=true")
+    };
+    Ok(Running {
+        single_router_uri: Some(uri(&single)),
+        servers: Some(servers),
+        ..Running::at(kind, uri(&several))
+    }
+    .behind(vec![several, single]))
 }
 
 fn start_stand_in(kind: DeploymentKind) -> Result<Running, String> {
@@ -234,12 +306,10 @@ fn start_stand_in(kind: DeploymentKind) -> Result<Running, String> {
         _ => return Err(format!("the stand-in is no {}", kind.name())),
     };
     let stand_in = started.map_err(|error| error.to_string())?;
+    let uri = stand_in.uri();
     Ok(Running {
-        kind,
-        uri: stand_in.uri(),
-        servers: None,
         _stand_in: Some(stand_in),
-        turn: Mutex::default(),
+        ..Running::at(kind, uri)
     })
 }
 

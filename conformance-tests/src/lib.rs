@@ -19,6 +19,7 @@ pub mod flavor;
 pub mod ledger;
 pub mod log_capture;
 pub mod report;
+pub mod router_shim;
 pub mod skips;
 pub mod spec_files;
 pub mod suites;

@@ -93,7 +93,7 @@ impl Side {
     /// collections and fail points are the same in many cases.
     fn new(flavor: Flavor) -> Self {
         let deployments = Deployments::started_on_demand(DeploymentKind::Standalone)
-            .choosing_from(DeploymentKind::ALL);
+            .choosing_from(DeploymentKind::FOR_CASES);
         Self {
             context: Context {
                 flavor,
@@ -112,6 +112,7 @@ impl Side {
         let Ended {
             outcome,
             observations,
+            ..
         } = case.run_observed(&self.context);
         if let Some(ending) = Ending::of(&outcome) {
             let entry = Entry {

@@ -57,6 +57,10 @@ enum DeploymentName {
     Any,
     Standalone,
     ReplicaSet,
+    /// Stand-ins for two routers; they show what a client does with such, and no more.
+    Routers,
+    /// A stand-in for a load balancer.
+    Balancer,
     /// SecantusDB, a stand-in that speaks commands of MongoDB 8; its results stand under its name.
     Secantus,
 }
@@ -121,9 +125,11 @@ fn deployments(arguments: &Arguments) -> Deployments {
     }
     match arguments.deployment {
         DeploymentName::Any => Deployments::started_on_demand(DeploymentKind::Standalone)
-            .choosing_from(DeploymentKind::ALL),
+            .choosing_from(DeploymentKind::FOR_CASES),
         DeploymentName::Standalone => Deployments::started_on_demand(DeploymentKind::Standalone),
         DeploymentName::ReplicaSet => Deployments::started_on_demand(DeploymentKind::ReplicaSet),
+        DeploymentName::Routers => Deployments::started_on_demand(DeploymentKind::Routers),
+        DeploymentName::Balancer => Deployments::started_on_demand(DeploymentKind::Balancer),
         DeploymentName::Secantus => {
             Deployments::stood_in_for(DeploymentKind::Standalone).choosing_from(either)
         }
@@ -209,6 +215,10 @@ impl Side<'_> {
         let ended = match self.skips.reason(&name) {
             Some(reason) => Outcome::Skipped(reason.to_owned()).into(),
             None => case.run_observed(&self.context),
+        };
+        let suite = match ended.stand_in {
+            None => suite,
+            Some(stand_in) => format!("{suite}, {stand_in}"),
         };
         let line = Line {
             suite,

@@ -50,6 +50,7 @@ pub(crate) fn run(
     let observations = observations(&case);
     let outcome = clean_up(deployments, &case, outcome);
     Ended {
+        stand_in: case.environment.running().kind().stand_in(),
         outcome: outcome.into(),
         observations,
     }

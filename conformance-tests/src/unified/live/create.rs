@@ -128,12 +128,13 @@ fn client(case: &CaseState, described: &file::ClientEntity) -> Result<ClientEnti
 /// The deployment's connection string with the options of a client, and its routers as it wants.
 fn uri(case: &CaseState, described: &file::ClientEntity) -> Result<String, String> {
     let environment = &case.environment;
-    let routers = described
-        .use_multiple_mongoses
-        .filter(|_| environment.facts().topology.is_sharded());
-    let base = match routers {
-        Some(several) => connection_string::with_hosts(environment.uri(), several)?,
-        None => environment.uri().to_owned(),
+    let single = environment.running().single_router_uri();
+    let base = match (described.use_multiple_mongoses, single) {
+        (Some(false), Some(single)) => single.to_owned(),
+        (Some(several), None) if environment.facts().topology.is_sharded() => {
+            connection_string::with_hosts(environment.uri(), several)?
+        }
+        _ => environment.uri().to_owned(),
     };
     connection_string::with_options(&base, &described.uri_options)
 }

@@ -47,8 +47,9 @@ impl Environment {
     fn connect(running: &Arc<Running>) -> Result<Self> {
         let options = go!(ClientOptions::parse(running.uri()))?;
         let auth = options.credential.is_some();
+        let is_balanced = options.load_balanced == Some(true);
         let client = Client::with_options(options)?;
-        let facts = facts(&client.database("admin"), auth)?;
+        let facts = facts(&client.database("admin"), auth, is_balanced)?;
         let environment = Self {
             running: Arc::clone(running),
             client,
@@ -107,11 +108,13 @@ pub(super) fn run_on(
     go!(admin.run_command(command).selection_criteria(criteria))
 }
 
-fn facts(admin: &Database, auth: bool) -> Result<DeploymentFacts> {
+fn facts(admin: &Database, auth: bool, is_balanced: bool) -> Result<DeploymentFacts> {
     let build = go!(admin.run_command(doc! { "buildInfo": 1 }))?;
     let hello = go!(admin.run_command(doc! { "hello": 1 }))?;
     let server_parameters = go!(admin.run_command(doc! { "getParameter": "*" }))?;
-    let topology = if hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid") {
+    let topology = if is_balanced {
+        TopologyName::LoadBalanced
+    } else if hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid") {
         // Servers since 3.6 let only replica sets be shards.
         TopologyName::ShardedReplicaSet
     } else if hello.contains_key("setName") {
