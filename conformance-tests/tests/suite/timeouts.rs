@@ -218,6 +218,8 @@ fn the_shorter_limit_ends_the_login(deployment: &Deployment) {
         assert_timed_out(&error);
         assert!(error.to_string().contains(limit), "{error}");
         assert!(subject.events.commands_named("insert").is_empty());
+        // That somebody is in a hurry says nothing about the server.
+        assert_eq!(subject.events.count(Event::is_pool_cleared), 0);
     }
 }
 

@@ -378,6 +378,7 @@ impl<'a, O: Operation> Call<'a, O> {
             return Ok(None);
         };
         timeout::left_for_server(deadline, deadline.remaining(), self.round_trip)
+            .map_err(|error| error.with_command(self.operation.name()))
     }
 
     /// Tells the topology and the session of what failed on an established connection.

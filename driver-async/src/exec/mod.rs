@@ -172,10 +172,10 @@ async fn run<O: Operation>(call: &mut Call<'_, O>) -> Result<Done<O::Output>> {
     if let Some(concern) = call.operation.write_concern() {
         concern.validate()?;
     }
+    call.deadline = call.limit()?;
     if let Some(session) = call.explicit_session() {
         session.begin(call.executor, call.operation)?;
     }
-    call.deadline = call.limit()?;
     let selection_limit = call.executor.settings().server_selection_timeout;
     let outcome = run_until(call, selection_limit).await;
     outcome.map_err(|error| call.told(error))

@@ -39,6 +39,7 @@ pub struct AggregateOptions {
     pub hint: Option<Hint>,
     /// How long the server waits for new results before it answers with an empty batch; whole
     /// milliseconds. Only for pipelines whose cursor stays open, such as change streams.
+    /// Must be shorter than a [timeout](super::ClientOptions::timeout).
     #[serde(
         skip_serializing_if = "Option::is_none",
         rename = "maxAwaitTimeMS",

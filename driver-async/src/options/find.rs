@@ -44,6 +44,7 @@ pub struct FindOptions {
     pub max: Option<Document>,
     /// How long the server waits for new documents before it answers with an empty batch. Only
     /// for [`CursorType::TailableAwait`]; whole milliseconds.
+    /// Must be shorter than a [timeout](super::ClientOptions::timeout).
     #[serde(
         skip_serializing_if = "Option::is_none",
         rename = "maxAwaitTimeMS",

@@ -66,9 +66,13 @@ impl Timeout {
         }
     }
 
-    /// The same limit, with the deadline that an operation found for it.
+    /// The same limit, with the deadline that an operation found for it, for what follows from it.
     pub(crate) fn with_deadline(self, deadline: Option<Deadline>) -> Self {
-        Self { deadline, ..self }
+        Self {
+            deadline,
+            is_own: false,
+            ..self
+        }
     }
 
     pub(crate) fn is_set(&self) -> bool {
