@@ -10,9 +10,10 @@ use super::{create, data, operation};
 use crate::case::{Ended, Outcome};
 use crate::deployments::Deployments;
 use crate::unified::events::{Event, match_events};
-use crate::unified::file::{ExpectedEvents, ExpectedLogMessages, Test, TestFile};
+use crate::unified::file::{ExpectedEvents, ExpectedLogMessages, Operation, Test, TestFile};
 use crate::unified::in_time::in_time;
 use crate::unified::logs::match_log_messages;
+use crate::unified::recorder::Recorder;
 use crate::unified::requirements::choose;
 
 /// How long a case may take. The longest of the specifications' waits are 10 seconds each.
@@ -47,7 +48,7 @@ pub(crate) fn run(
     let _turn = running.turn();
     let case = Arc::new(CaseState::new(environment, test));
     let outcome = run_in_time(&case, file, index);
-    let observations = observations(&case);
+    let observations = observations(&case, test);
     let outcome = clean_up(deployments, &case, outcome);
     Ended {
         stand_in: case.environment.running().kind().stand_in(),
@@ -148,12 +149,25 @@ fn check_log_messages(case: &CaseState, expected: &ExpectedLogMessages) -> Resul
     }
 }
 
-/// What both drivers must do alike: the names of the commands of each client.
-fn observations(case: &CaseState) -> Vec<String> {
+/// What both drivers must do alike: the names of the commands of each client. How many attempts
+/// there is time for before an operation times out is left out: it differs by nature.
+fn observations(case: &CaseState, test: &Test) -> Vec<String> {
+    let times_out = |operation: &Operation| {
+        let expected = operation.expect_error.as_ref();
+        expected.is_some_and(|expected| expected.is_timeout_error == Some(true))
+    };
+    let is_timed = test.operations.iter().any(times_out);
+    let of_client = |recorder: &Recorder| {
+        let mut commands = recorder.commands();
+        if is_timed {
+            commands.dedup();
+        }
+        commands.join(", ")
+    };
     case.entities
         .clients()
         .iter()
-        .map(|(id, client)| format!("{id}: {}", client.recorder.commands().join(", ")))
+        .map(|(id, client)| format!("{id}: {}", of_client(&client.recorder)))
         .collect()
 }
 
