@@ -1,19 +1,24 @@
-//! Transactions: what is part of one, what cannot be, and how its failures are told.
+//! Transactions: what is part of one, what cannot be, and how its failures are told. Prose tests
+//! have their numbers in the transactions specification.
 
 use conformance_tests::behaviour::Deployment;
+use conformance_tests::router_shim::RouterShim;
 
 use super::recorder::Event;
-use super::servers::FailPoint;
+use super::servers::{FailPoint, uri_of, writable};
 use super::support::Observed;
-use crate::flavor::driver::IndexModel;
 use crate::flavor::driver::bson::{Bson, doc};
 use crate::flavor::driver::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR};
+use crate::flavor::driver::event::sdam::{SdamEvent, ServerType};
+use crate::flavor::driver::{ClientSession, IndexModel};
 use crate::flavor::{go, spawn};
 
 conformance_tests::behaviours! {
     R110 a_write_of_several_messages_is_one_transaction: ReplicaSet, Shared;
     R111 what_servers_leave_out_of_transactions_is_refused: ReplicaSet, Shared;
     F114 a_clear_of_the_pool_in_a_transaction_is_transient: ReplicaSet, FailPoint;
+    P1 the_next_transaction_may_go_to_another_router: ReplicaSet, Shared;
+    P2 an_operation_after_a_transaction_may_go_to_another_router: ReplicaSet, Shared;
 }
 
 fn a_write_of_several_messages_is_one_transaction(deployment: &Deployment) {
@@ -95,4 +100,55 @@ fn a_clear_of_the_pool_in_a_transaction_is_transient(deployment: &Deployment) {
     assert_eq!(found.expect_err("is failed").code(), Some(91));
     assert_eq!(subject.events.count(Event::is_pool_cleared), 1);
     go!(session.abort_transaction()).expect("aborts");
+}
+
+/// How often an operation is given the choice between two routers.
+const CHOICES: usize = 50;
+
+/// A client of two routers, in whose session a transaction was committed by way of one of them.
+fn pinned_to_one_of_two(deployment: &Deployment) -> (RouterShim, Observed, ClientSession) {
+    let server = deployment.servers().member(writable(deployment)).address();
+    let routers = RouterShim::routers(server, 2).expect("listen");
+    // Either is near enough, however busy the machine is.
+    let uri = uri_of(deployment, &routers.hosts(), "localThresholdMS=10000");
+    let subject = Observed::at(deployment, &uri).with_people(1);
+    subject.events.wait_for_count("router", 2, |event| {
+        matches!(event.sdam(), Some(SdamEvent::ServerDescriptionChanged(change))
+            if change.new_description.server_type() == ServerType::Mongos)
+    });
+    let mut session = go!(subject.client.start_session()).expect("starts a session");
+    go!(session.start_transaction()).expect("starts");
+    let people = subject.people();
+    go!(people.insert_one(doc! {}).session(&mut session)).expect("inserts");
+    go!(session.commit_transaction()).expect("commits");
+    (routers, subject, session)
+}
+
+fn assert_went_to_both_routers(subject: &Observed) {
+    let finds = subject.events.commands_named("find");
+    assert_eq!(finds.len(), CHOICES);
+    let first = &finds[0].connection.address;
+    assert!(finds.iter().any(|find| find.connection.address != *first));
+}
+
+fn the_next_transaction_may_go_to_another_router(deployment: &Deployment) {
+    let (_routers, subject, mut session) = pinned_to_one_of_two(deployment);
+    let people = subject.people();
+    for _ in 0..CHOICES {
+        go!(session.start_transaction()).expect("starts");
+        let found = go!(people.find_one(doc! {}).session(&mut session));
+        assert!(found.expect("finds").is_some());
+        go!(session.commit_transaction()).expect("commits");
+    }
+    assert_went_to_both_routers(&subject);
+}
+
+fn an_operation_after_a_transaction_may_go_to_another_router(deployment: &Deployment) {
+    let (_routers, subject, mut session) = pinned_to_one_of_two(deployment);
+    let people = subject.people();
+    for _ in 0..CHOICES {
+        let found = go!(people.find_one(doc! {}).session(&mut session));
+        assert!(found.expect("finds").is_some());
+    }
+    assert_went_to_both_routers(&subject);
 }
