@@ -158,15 +158,16 @@ impl StartTransaction<'_> {
     where
         F: for<'b> FnMut(&'b mut ClientSession) -> Result<R>,
     {
+        let mut run = TransactionRun::new(&self.session.inner, self.options);
+        run.begin(&mut self.session.inner)?;
         let session = Guarded(self.session);
-        let mut run = TransactionRun::new(&session.0.inner, self.options);
         loop {
-            run.begin(&mut session.0.inner)?;
             let outcome = callback(session.0);
             let concluded = runtime::block_on(run.conclude(&mut session.0.inner, outcome))?;
             if let Some(outcome) = concluded {
                 return outcome;
             }
+            run.begin(&mut session.0.inner)?;
         }
     }
 }

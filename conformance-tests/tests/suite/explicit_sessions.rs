@@ -6,11 +6,13 @@ use super::servers::{FailPoint, wait_until};
 use super::support::Observed;
 use crate::flavor::driver::bson::{Bson, Document, doc};
 use crate::flavor::driver::error::{Error, ErrorKind};
-use crate::flavor::driver::options::{CollectionOptions, WriteConcern};
-use crate::flavor::{go, run_in_transaction, wait};
+use crate::flavor::driver::options::{CollectionOptions, CursorType, WriteConcern};
+use crate::flavor::{collect, go, run_in_transaction, wait};
 
 conformance_tests::behaviours! {
     R104 an_explicit_session_does_not_return_with_its_cursor: Either, Shared;
+    R107 options_that_contradict_each_other_cost_no_session: Either, Shared;
+    R107 an_exhaust_cursor_gives_its_session_back: Either, Shared;
     R107 an_unacknowledged_write_in_a_session_is_refused: Either, Shared;
     W107 a_session_of_another_client_is_refused: Either, Shared;
     W107 a_cursor_steps_with_its_own_session_only: Either, Shared;
@@ -23,6 +25,7 @@ conformance_tests::behaviours! {
     R101 raw_batches_work_in_a_transaction: ReplicaSet, Shared;
     F112 a_callback_runs_in_a_transaction_that_is_committed: ReplicaSet, Shared;
     F112 an_error_of_the_applications_own_passes_through_and_aborts: ReplicaSet, Shared;
+    R112 a_callback_that_cannot_begin_leaves_an_open_transaction_alone: ReplicaSet, Shared;
     F112 a_transient_error_runs_the_callback_again: ReplicaSet, FailPoint;
 }
 
@@ -42,6 +45,27 @@ fn an_explicit_session_does_not_return_with_its_cursor(deployment: &Deployment) 
     drop((cursor, session));
     subject.ping().expect("pings");
     assert_eq!(subject.last_session("ping"), id);
+}
+
+fn options_that_contradict_each_other_cost_no_session(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "");
+    subject.ping().expect("pings");
+    let free = subject.last_session("ping");
+    let both = subject.client.start_session().snapshot(true);
+    assert!(go!(both.causal_consistency(true)).is_err());
+    subject.ping().expect("pings");
+    assert_eq!(subject.last_session("ping"), free);
+}
+
+fn an_exhaust_cursor_gives_its_session_back(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "").with_people(5);
+    let people = subject.people();
+    let find = people.find(doc! {}).batch_size(2);
+    let cursor = go!(find.cursor_type(CursorType::Exhaust)).expect("finds");
+    assert_eq!(collect!(cursor).expect("reads").len(), 5);
+    let session = subject.last_session("find");
+    subject.ping().expect("pings");
+    assert_eq!(subject.last_session("ping"), session);
 }
 
 fn an_unacknowledged_write_in_a_session_is_refused(deployment: &Deployment) {
@@ -245,6 +269,24 @@ fn an_error_of_the_applications_own_passes_through_and_aborts(deployment: &Deplo
     assert_eq!(error.get_custom::<&str>(), Some(&"enough"));
     assert_eq!(subject.events.commands_named("abortTransaction").len(), 1);
     assert_eq!(go!(people.count_documents(doc! {})).expect("counts"), 1);
+}
+
+fn a_callback_that_cannot_begin_leaves_an_open_transaction_alone(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "").with_people(1);
+    let people = subject.people();
+    let mut session = go!(subject.client.start_session()).expect("starts a session");
+    go!(session.start_transaction()).expect("starts");
+    go!(people.insert_one(doc! { "_id": 1 }).session(&mut session)).expect("inserts");
+    let outcome = run_in_transaction!(session.start_transaction(), |session| {
+        go!(people.insert_one(doc! { "_id": 2 }).session(session))
+    });
+    let error = outcome.expect_err("one is open");
+    assert!(
+        matches!(&*error.kind, ErrorKind::Transaction { .. }),
+        "{error}"
+    );
+    go!(session.commit_transaction()).expect("commits");
+    assert_eq!(go!(people.count_documents(doc! {})).expect("counts"), 2);
 }
 
 fn a_transient_error_runs_the_callback_again(deployment: &Deployment) {

@@ -282,9 +282,14 @@ impl<'a, O: Operation> Call<'a, O> {
             return self.operation.unacknowledged();
         }
         let interrupt = Arc::clone(connection.interrupt());
-        set_in_flight(&mut self.session, true);
-        if let Some(session) = self.session.as_mut().filter(|_| self.opens_cursor) {
-            session.opens_cursor_on(server.address());
+        if let Some(session) = &mut self.session {
+            // What comes without being asked for belongs to a command that was counted.
+            if !connection.is_streaming() {
+                session.command_sent();
+            }
+            if self.opens_cursor {
+                session.opens_cursor_on(server.address());
+            }
         }
         let exchange = async {
             if connection.is_streaming() {
@@ -294,12 +299,17 @@ impl<'a, O: Operation> Call<'a, O> {
             }
         };
         let outcome = until_interrupted(&interrupt, exchange).await;
-        set_in_flight(&mut self.session, connection.is_streaming());
         let outcome = outcome.unwrap_or_else(|| Err(Interrupt::error(server.address())));
+        if let Some(session) = &mut self.session {
+            session.opening_ended();
+            if outcome.is_ok() && !connection.is_streaming() {
+                session.reply_read();
+            }
+        }
         let outcome = outcome.and_then(|reply| {
             self.executor.advance_cluster_time(reply.document());
             if let Some(session) = self.explicit_session() {
-                session.read_reply(reply.document());
+                session.read_reply(self.operation.in_session(), reply.document());
             }
             match error_rules::command_error(reply.document()) {
                 None => Ok(reply),
@@ -424,12 +434,6 @@ impl<'a, O: Operation> Call<'a, O> {
         self.operation
             .write_concern()
             .is_none_or(|concern| concern.is_acknowledged())
-    }
-}
-
-fn set_in_flight(session: &mut Option<Session>, in_flight: bool) {
-    if let Some(session) = session {
-        session.set_in_flight(in_flight);
     }
 }
 

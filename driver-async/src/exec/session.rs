@@ -57,12 +57,21 @@ impl Session {
         self.with_server(ServerSession::mark_dirty);
     }
 
-    /// Notes that a command goes out with the session, or that its reply was read.
-    pub(super) fn set_in_flight(&mut self, in_flight: bool) {
+    /// Notes that a command goes out with the session.
+    pub(super) fn command_sent(&mut self) {
+        self.with_server(ServerSession::command_sent);
+    }
+
+    /// Notes that all there is to read for one of the commands was read.
+    pub(super) fn reply_read(&mut self) {
+        self.with_server(ServerSession::reply_read);
+    }
+
+    /// Notes that somebody waited for the command that may leave a cursor.
+    pub(super) fn opening_ended(&mut self) {
         if let Self::Implicit(session) = self {
             session.opening = None;
         }
-        self.with_server(|server| server.set_in_flight(in_flight));
     }
 
     /// Notes that the command that is out may leave a cursor on this server.
@@ -148,7 +157,7 @@ impl ExplicitSession {
         options: SessionOptions,
         inherited: Timeout,
     ) -> Result<Self> {
-        let state = SessionState::new(executor.take_session(), options, inherited)?;
+        let state = SessionState::new(|| executor.take_session(), options, inherited)?;
         Ok(Self {
             executor: executor.clone(),
             state: Mutex::new(state),
@@ -240,8 +249,8 @@ impl ExplicitSession {
         )
     }
 
-    pub(super) fn read_reply(&self, reply: &RawDocument) {
-        self.state().read_reply(reply);
+    pub(super) fn read_reply(&self, rule: InSession, reply: &RawDocument) {
+        self.state().read_reply(rule, reply);
     }
 
     pub(super) fn is_in_transaction(&self) -> bool {

@@ -76,10 +76,12 @@ pub(crate) struct SessionState {
 }
 
 impl SessionState {
+    /// Takes a server's session only when the options are right.
+    ///
     /// # Errors
     /// An invalid-argument error for options that contradict each other.
     pub(crate) fn new(
-        server: ServerSession,
+        take: impl FnOnce() -> ServerSession,
         options: SessionOptions,
         inherited: Timeout,
     ) -> Result<Self> {
@@ -95,7 +97,7 @@ impl SessionState {
             ));
         }
         Ok(Self {
-            server,
+            server: take(),
             transaction: Transaction::default(),
             default_transaction_options: options.default_transaction_options,
             causal: options.causal_consistency.unwrap_or(!snapshot),
@@ -250,9 +252,18 @@ impl SessionState {
         }
     }
 
-    /// Takes over what a reply says, be it of success or of failure.
-    pub(crate) fn read_reply(&mut self, reply: &RawDocument) {
-        let in_transaction = self.transaction.is_active();
+    /// What aborts the transaction when the application goes away from it.
+    pub(crate) fn abandon_transaction(&mut self) -> Option<EndCommand> {
+        self.transaction.abandon(self.server.transaction_number())
+    }
+
+    /// Takes over what the reply to a command says, be it of success or of failure.
+    pub(crate) fn read_reply(&mut self, command: InSession, reply: &RawDocument) {
+        let in_transaction = match command {
+            InSession::Ends(_, number) => number == self.server.transaction_number(),
+            InSession::CleanUp => false,
+            _ => self.transaction.is_active(),
+        };
         for field in fields(reply) {
             match field.key {
                 b"operationTime" => {

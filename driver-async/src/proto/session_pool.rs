@@ -12,8 +12,8 @@ pub(crate) struct ServerSession {
     last_use: Instant,
     transaction_number: i64,
     dirty: bool,
-    /// Whether a command is out whose reply was not read yet.
-    in_flight: bool,
+    /// How many commands are out whose replies were not read to their end, or never will be.
+    in_flight: u32,
 }
 
 impl ServerSession {
@@ -24,7 +24,7 @@ impl ServerSession {
             last_use: now,
             transaction_number: 0,
             dirty: false,
-            in_flight: false,
+            in_flight: 0,
         }
     }
 
@@ -32,8 +32,8 @@ impl ServerSession {
     /// reply is outstanding, so nobody else must get it then.
     pub(crate) fn take(&mut self) -> Self {
         Self {
-            dirty: self.dirty || self.in_flight,
-            in_flight: false,
+            dirty: self.dirty || self.in_flight > 0,
+            in_flight: 0,
             ..*self
         }
     }
@@ -68,11 +68,14 @@ impl ServerSession {
         self.dirty
     }
 
-    /// Notes that a command goes out with the session, or that its reply was read. When the reply
-    /// to an earlier command was never read, the session is dirty.
-    pub(crate) fn set_in_flight(&mut self, in_flight: bool) {
-        self.dirty |= in_flight && self.in_flight;
-        self.in_flight = in_flight;
+    /// Notes that a command goes out with the session.
+    pub(crate) fn command_sent(&mut self) {
+        self.in_flight = self.in_flight.saturating_add(1);
+    }
+
+    /// Notes that all there is to read for one of the commands was read.
+    pub(crate) fn reply_read(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
     }
 
     fn expires_soon(&self, now: Instant, timeout: Option<Duration>) -> bool {
@@ -177,6 +180,18 @@ mod tests {
         session.mark_dirty();
         pool.put_back(session, now, TIMEOUT);
         assert_eq!(pool.free.len(), 0);
+    }
+
+    #[test]
+    fn a_session_is_dirty_while_any_reply_is_outstanding() {
+        let now = Instant::now();
+        let mut session = ServerSession::new([1; 16], now);
+        session.command_sent();
+        session.command_sent();
+        session.reply_read();
+        assert!(session.take().is_dirty());
+        session.reply_read();
+        assert!(!session.take().is_dirty());
     }
 
     #[test]

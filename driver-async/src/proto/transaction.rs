@@ -76,6 +76,9 @@ pub(crate) struct Transaction {
     /// Whether the server may know of it.
     sent: bool,
     commits: u32,
+    /// The number of the transaction whose end a server is being told, or would be, had the
+    /// application not given up waiting for it.
+    ending: Option<i64>,
     pinned: Option<ServerAddress>,
     recovery_token: Option<RawDocumentBuf>,
 }
@@ -142,6 +145,7 @@ impl Transaction {
         *self = Self {
             state: TransactionState::Starting,
             options,
+            ending: self.ending,
             ..Self::default()
         };
         Ok(())
@@ -151,7 +155,10 @@ impl Transaction {
     /// transaction it is outside of any.
     pub(crate) fn begin_operation(&mut self) {
         if !self.is_active() {
-            *self = Self::default();
+            *self = Self {
+                ending: self.ending,
+                ..Self::default()
+            };
         }
     }
 
@@ -193,6 +200,8 @@ impl Transaction {
         let is_first = self.state == TransactionState::Starting;
         if is_first {
             self.state = TransactionState::InProgress;
+            // A server that learns of a transaction lets go of the one before it.
+            self.ending = None;
         }
         is_first
     }
@@ -225,6 +234,7 @@ impl Transaction {
             return Ok(None);
         }
         self.commits += 1;
+        self.ending = Some(number);
         Ok(Some(EndCommand {
             end: End::Commit,
             number,
@@ -250,13 +260,43 @@ impl Transaction {
             TransactionState::Starting | TransactionState::InProgress => {}
         }
         self.state = TransactionState::Aborted;
-        Ok(self.sent.then(|| EndCommand {
+        if !self.sent {
+            return Ok(None);
+        }
+        self.ending = Some(number);
+        Ok(Some(self.abort(number)))
+    }
+
+    /// Notes that the application learns how the attempt to end it went.
+    pub(crate) fn end_told(&mut self) {
+        self.ending = None;
+    }
+
+    /// What aborts it when the application goes away: when it is still open, and when nobody waits
+    /// any more for a commit or an abort that may never have reached a server. Behind a commit that
+    /// did, an abort has no effect.
+    pub(crate) fn abandon(&mut self, number: i64) -> Option<EndCommand> {
+        if self.is_active() {
+            self.state = TransactionState::Aborted;
+            let earlier = self.ending.take();
+            return match self.sent {
+                true => Some(self.abort(number)),
+                false => earlier.map(|number| self.abort(number)),
+            };
+        }
+        let number = self.ending.take()?;
+        self.state = TransactionState::Aborted;
+        Some(self.abort(number))
+    }
+
+    fn abort(&self, number: i64) -> EndCommand {
+        EndCommand {
             end: End::Abort,
             number,
             write_concern: self.options.write_concern.clone(),
             max_time: None,
             repeated: false,
-        }))
+        }
     }
 
     /// Labels the error of an attempt inside it, and lets go of the router where that is wanted.
@@ -355,6 +395,28 @@ mod tests {
                 .w_timeout(Duration::from_secs(10))
                 .build()
         );
+    }
+
+    #[test]
+    fn an_abandoned_transaction_is_aborted_unless_its_end_was_told() {
+        let mut open = started();
+        assert_eq!(open.abandon(1), None, "no server knows of it");
+        let mut open = started();
+        open.send();
+        assert_eq!(open.abandon(1).map(|abort| abort.number), Some(1));
+        assert_eq!(open.abandon(1), None);
+        let mut committing = started();
+        committing.send();
+        committing.begin_commit(1).unwrap();
+        committing.begin_operation();
+        let abort = committing.abandon(3).unwrap();
+        assert_eq!((abort.end, abort.number), (End::Abort, 1));
+        let mut committed = started();
+        committed.send();
+        committed.begin_commit(1).unwrap();
+        committed.end_told();
+        assert_eq!(committed.abandon(1), None);
+        assert!(committed.begin_commit(1).unwrap().is_some());
     }
 
     #[test]

@@ -16,7 +16,11 @@ use crate::{
     exec::{self, ExplicitSession, Session},
     operation::EndTransaction,
     options::{SessionOptions, TransactionOptions},
-    proto::{cluster_time::ClusterTime, transaction::End},
+    proto::{
+        cluster_time::ClusterTime,
+        session::SessionState,
+        transaction::{End, EndCommand},
+    },
 };
 pub use transaction::TransactionRun;
 
@@ -152,31 +156,54 @@ impl ClientSession {
         match end {
             End::Commit => {
                 let executor = self.inner.executor();
-                exec::execute_in(executor, Some(self.handle()), &mut operation).await
+                let outcome = exec::execute_in(executor, Some(self.handle()), &mut operation).await;
+                self.inner.state().transaction.end_told();
+                outcome
             }
             End::Abort => {
+                let aborting = Aborting(self);
                 tell_abort(&self.inner, operation).await;
-                self.inner.state().transaction.unpin();
+                let mut state = self.inner.state();
+                state.transaction.unpin();
+                state.transaction.end_told();
+                drop(state);
+                drop(aborting);
                 Ok(())
             }
         }
     }
 
-    /// Aborts the transaction if one is open. The session can be used on at once.
+    /// Ends a run of transactions that nobody waits for any more. The session can be used on at
+    /// once.
     pub(crate) fn abort_in_background(&self) {
         self.inner.state().deadline = None;
-        if !self.is_in_transaction() {
+        self.abandon_transaction();
+    }
+
+    /// Aborts the transaction in the background if it is open, or may be.
+    fn abandon_transaction(&self) {
+        let mut state = self.inner.state();
+        let Some(command) = state.abandon_transaction() else {
             return;
-        }
-        if let Ok(Some(operation)) = begin_end(&self.inner, End::Abort, None) {
-            let session = Arc::clone(&self.inner);
-            let executor = session.executor().clone();
-            executor.spawn(async move {
-                // The session goes back before a shutdown that waits tells the servers of it.
-                tell_abort(&session, operation).await;
-                drop(session);
-            });
-        }
+        };
+        let operation = end_with(&state, command, None);
+        drop(state);
+        let session = Arc::clone(&self.inner);
+        let executor = session.executor().clone();
+        executor.spawn(async move {
+            // The session goes back before a shutdown that waits tells the servers of it.
+            tell_abort(&session, operation).await;
+            drop(session);
+        });
+    }
+}
+
+/// A session whose transaction is aborted also when nobody waits for that.
+struct Aborting<'a>(&'a ClientSession);
+
+impl Drop for Aborting<'_> {
+    fn drop(&mut self) {
+        self.0.abandon_transaction();
     }
 }
 
@@ -189,11 +216,19 @@ fn begin_end(
 ) -> Result<Option<EndTransaction>> {
     let mut state = session.state();
     let command = state.end_transaction(end)?;
+    Ok(command.map(|command| end_with(&state, command, timeout)))
+}
+
+fn end_with(
+    state: &SessionState,
+    command: EndCommand,
+    timeout: Option<Duration>,
+) -> EndTransaction {
     let token = state.transaction.recovery_token().map(ToOwned::to_owned);
     let timeout = state
         .timeout_of(state.transaction.options())
         .or_own(timeout);
-    Ok(command.map(|command| EndTransaction::new(command, token).within(timeout)))
+    EndTransaction::new(command, token).within(timeout)
 }
 
 /// Tells the server to abort. That it cannot be told is no error: in the end it aborts the

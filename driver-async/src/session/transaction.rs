@@ -65,14 +65,16 @@ impl StartTransaction<&mut ClientSession> {
         F: for<'b> FnMut(&'b mut ClientSession, &'b mut C) -> BoxFuture<'b, Result<R>>,
     {
         let (session, options) = self.into_parts();
+        let mut run = TransactionRun::new(session, options);
+        run.begin(session)?;
+        // When the future is dropped. Not before: another transaction may be open.
         let session = Guarded(session);
-        let mut run = TransactionRun::new(session.0, options);
         loop {
-            run.begin(session.0)?;
             let outcome = callback(session.0, &mut context).await;
             if let Some(outcome) = run.conclude(session.0, outcome).await {
                 return outcome;
             }
+            run.begin(session.0)?;
         }
     }
 
@@ -101,14 +103,16 @@ impl StartTransaction<&mut ClientSession> {
         F: for<'b> AsyncFnMut(&'b mut ClientSession) -> Result<R>,
     {
         let (session, options) = self.into_parts();
+        let mut run = TransactionRun::new(session, options);
+        run.begin(session)?;
+        // When the future is dropped. Not before: another transaction may be open.
         let session = Guarded(session);
-        let mut run = TransactionRun::new(session.0, options);
         loop {
-            run.begin(session.0)?;
             let outcome = callback(session.0).await;
             if let Some(outcome) = run.conclude(session.0, outcome).await {
                 return outcome;
             }
+            run.begin(session.0)?;
         }
     }
 }
