@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How many polls an operation may need; more means that it makes no progress.
-const MOST_POLLS: usize = 2_000;
+pub(crate) const MOST_POLLS: usize = 2_000;
 /// How many documents there are to be found.
 const PEOPLE: i32 = 100;
 
@@ -186,11 +186,11 @@ pub(crate) async fn polled<F: Future>(future: F, times: usize) -> Option<F::Outp
     .await
 }
 
-fn people(client: &Client) -> Collection<Document> {
+pub(crate) fn people(client: &Client) -> Collection<Document> {
     client.database("dropped").collection("people")
 }
 
-async fn fill(options: ClientOptions) {
+pub(crate) async fn fill(options: ClientOptions) {
     let client = Client::with_options(options).unwrap();
     people(&client).drop().await.unwrap();
     let everyone = (0..PEOPLE).map(|id| doc! { "_id": id });
@@ -199,7 +199,7 @@ async fn fill(options: ClientOptions) {
 }
 
 /// Three different questions at once get each its own answer.
-async fn check_answers(client: &Client, case: &str) {
+pub(crate) async fn check_answers(client: &Client, case: &str) {
     let ask = async |id: i32| {
         let found = people(client).find_one(doc! { "_id": id }).await;
         let found = found.unwrap_or_else(|error| panic!("{case}: {error}"));

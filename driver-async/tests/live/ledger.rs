@@ -7,7 +7,7 @@ use std::{
 };
 
 use motorcade::{
-    bson::Bson,
+    bson::{Bson, Document},
     error::ErrorKind,
     event::{EventHandler, cmap::CmapEvent, command::CommandEvent},
     options::ClientOptions,
@@ -39,6 +39,10 @@ struct Book {
     /// Commands that are under way or were given up, with the connection each went over.
     unanswered: HashMap<i32, Key>,
     lsids: HashSet<Vec<u8>>,
+    /// The sessions of commands without an answer, by the command.
+    unanswered_lsids: HashMap<i32, Vec<u8>>,
+    /// The sessions that the servers were told are not used any more.
+    ended: Vec<Vec<u8>>,
     most_open: usize,
     faults: Vec<String>,
 }
@@ -117,6 +121,25 @@ impl Ledger {
         self.book().lsids.len()
     }
 
+    /// Checks, after a shutdown, that the free sessions were all those whose every command was
+    /// answered, and each was free once.
+    pub(crate) fn check_free_sessions(&self) {
+        let book = self.book();
+        let dirty: HashSet<_> = book.unanswered_lsids.values().cloned().collect();
+        let ended: HashSet<_> = book.ended.iter().cloned().collect();
+        assert_eq!(ended.len(), book.ended.len(), "a session was free twice");
+        assert_eq!(
+            ended.intersection(&dirty).count(),
+            0,
+            "dirty ones were free"
+        );
+        let lost = book
+            .lsids
+            .difference(&dirty)
+            .filter(|id| !ended.contains(*id));
+        assert_eq!(lost.count(), 0, "clean sessions were not free");
+    }
+
     /// The most connections that there were at the same time.
     pub(crate) fn most_open(&self) -> usize {
         self.book().most_open
@@ -180,9 +203,15 @@ impl Book {
     fn command_event(&mut self, event: CommandEvent) {
         match event {
             CommandEvent::Started(it) => {
-                let id = it.command.get_document("lsid").ok();
-                if let Some(Bson::Binary(id)) = id.and_then(|lsid| lsid.get("id")) {
-                    self.lsids.insert(id.bytes.clone());
+                if let Ok(ids) = it.command.get_array("endSessions") {
+                    self.ended.extend(
+                        ids.iter()
+                            .filter_map(Bson::as_document)
+                            .filter_map(session_id),
+                    );
+                } else if let Some(id) = it.command.get_document("lsid").ok().and_then(session_id) {
+                    self.lsids.insert(id.clone());
+                    self.unanswered_lsids.insert(it.request_id, id);
                 }
                 let key = (it.connection.address.to_string(), it.connection.id);
                 // Pool events may be delivered a little later, by another thread, so the look is
@@ -192,12 +221,18 @@ impl Book {
                 }
                 self.unanswered.insert(it.request_id, key);
             }
-            CommandEvent::Succeeded(it) => drop(self.unanswered.remove(&it.request_id)),
+            CommandEvent::Succeeded(it) => {
+                self.unanswered.remove(&it.request_id);
+                self.unanswered_lsids.remove(&it.request_id);
+            }
             // The reply to a command that was given up may still arrive.
             CommandEvent::Failed(it)
                 if !matches!(*it.failure.kind, ErrorKind::Cancelled { .. }) =>
             {
                 self.unanswered.remove(&it.request_id);
+                if !it.failure.is_network() {
+                    self.unanswered_lsids.remove(&it.request_id);
+                }
             }
             _ => {}
         }
@@ -240,5 +275,12 @@ impl Book {
             closed: self.count(|state| state == State::Closed),
             idle: self.count(|state| state == State::Idle),
         })
+    }
+}
+
+fn session_id(lsid: &Document) -> Option<Vec<u8>> {
+    match lsid.get("id") {
+        Some(Bson::Binary(id)) => Some(id.bytes.clone()),
+        _ => None,
     }
 }

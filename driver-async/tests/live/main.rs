@@ -11,6 +11,7 @@
 
 mod aborted;
 mod dropped;
+mod dropped_sessions;
 mod gridfs;
 mod hostile;
 mod ledger;
