@@ -13,14 +13,15 @@ mod accounts;
 mod work;
 mod writers;
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use conformance_tests::behaviour::Deployment;
+use motorcade_testserver as testserver;
 
 use self::accounts::Accounts;
 use self::work::{EndOfWork, Work};
 use self::writers::Writers;
-use super::servers::writable;
+use super::servers::{wait_until, writable};
 use crate::flavor::driver::Client;
 use crate::flavor::driver::bson::doc;
 use crate::flavor::{FLAVOR, wait};
@@ -79,7 +80,7 @@ fn what_was_acknowledged_survives_elections(deployment: &Deployment) {
         let mut outages = Outages::default();
         for outage in rounds() {
             work.wait_for_everyone();
-            outages.add(outage, perform(deployment, outage, &work));
+            outages.lasted.push(perform(deployment, outage, &work));
         }
         work.wait_for_everyone();
         outages
@@ -95,11 +96,14 @@ fn rounds() -> Vec<Outage> {
     ROUND.repeat(rounds)
 }
 
-/// Takes the primary away and, once everyone gets on with another, gives it back; tells how long
-/// it took until something that began afterwards succeeded.
-fn perform(deployment: &Deployment, outage: Outage, work: &Work) -> Duration {
+/// Takes the primary away and, once everyone gets on with another, gives it back.
+fn perform(deployment: &Deployment, outage: Outage, work: &Work) -> Lasted {
     let servers = deployment.servers();
-    let primary = servers.member(writable(deployment));
+    let primary = writable(deployment);
+    wait_until("sources of replication", || {
+        replicate(servers, primary).then_some(())
+    });
+    let primary = servers.member(primary);
     match outage {
         Outage::StepDown => {
             // With force, also when no other member has what was not yet acknowledged.
@@ -111,7 +115,7 @@ fn perform(deployment: &Deployment, outage: Outage, work: &Work) -> Duration {
         Outage::Kill => primary.kill(),
         Outage::Freeze => primary.pause().expect("pauses"),
     }
-    let lost = Instant::now();
+    let (lost, lost_at) = (Instant::now(), SystemTime::now());
     work.wait_for_everyone();
     match outage {
         Outage::StepDown => {}
@@ -119,34 +123,81 @@ fn perform(deployment: &Deployment, outage: Outage, work: &Work) -> Duration {
         Outage::Freeze => primary.resume().expect("goes on"),
     }
     servers.wait_until_ready().expect("the set is whole again");
-    work.first_success_after(lost)
+    let whole = work.first_success_after(lost);
+    let since_election = (lost_at + whole).duration_since(last_election(deployment));
+    Lasted {
+        outage,
+        whole,
+        since_election: since_election.expect("writes succeed on a primary"),
+    }
 }
 
-/// How long each outage lasted for those who work.
+/// When the primary began to take writes.
+fn last_election(deployment: &Deployment) -> SystemTime {
+    let servers = deployment.servers();
+    let status = doc! { "replSetGetStatus": 1 };
+    let status = servers.run_admin_command(writable(deployment), &status);
+    let status = status.expect("tells its status");
+    let election = status.get_document("electionCandidateMetrics");
+    let began = election.and_then(|election| election.get_datetime("newTermStartDate"));
+    began.expect("was elected").to_system_time()
+}
+
+/// Whether all members but the primary have somebody to replicate from. One that loses the primary
+/// while it looks for one does nothing for 30 s, and writes wait for it.
+fn replicate(servers: &testserver::Deployment, primary: usize) -> bool {
+    (0..servers.members().len())
+        .filter(|member| *member != primary)
+        .all(|member| {
+            let status = servers.run_admin_command(member, &doc! { "replSetGetStatus": 1 });
+            let source = status.ok().and_then(|status| {
+                let source = status.get_str("syncSourceHost").ok()?;
+                Some(!source.is_empty())
+            });
+            source == Some(true)
+        })
+}
+
+/// How long an outage lasted for those who work.
+struct Lasted {
+    outage: Outage,
+    /// Until something that was begun after the loss had succeeded.
+    whole: Duration,
+    /// The part of it in which there was a primary again.
+    since_election: Duration,
+}
+
+/// The outages of a run.
 #[derive(Default)]
 struct Outages {
-    lasted: Vec<(Outage, Duration)>,
+    lasted: Vec<Lasted>,
 }
 
 impl Outages {
-    fn add(&mut self, outage: Outage, lasted: Duration) {
-        self.lasted.push((outage, lasted));
-    }
-
     /// Tells the median and the worst of each kind after a long run.
     fn tell(&self, done: usize) {
         if self.lasted.len() == ROUND.len() {
             return;
         }
         let driver = FLAVOR.name();
-        eprintln!("{driver}: {done} writes and transfers, all of them there once");
-        for kind in [Outage::StepDown, Outage::Kill, Outage::Freeze] {
-            let of_kind = self.lasted.iter().filter(|(outage, _)| *outage == kind);
-            let mut lasted: Vec<_> = of_kind.map(|(_, lasted)| lasted.as_millis()).collect();
-            lasted.sort_unstable();
-            let (times, worst) = (lasted.len(), lasted[lasted.len() - 1]);
-            let median = lasted[times / 2];
-            eprintln!("{driver}: {times} x {kind:?}: median {median} ms, worst {worst} ms");
+        eprintln!("{driver}: {done} writes and transfers, each of them there once");
+        for outage in [Outage::StepDown, Outage::Kill, Outage::Freeze] {
+            let of_kind = || self.lasted.iter().filter(|lasted| lasted.outage == outage);
+            let whole = median_and_worst(of_kind().map(|lasted| lasted.whole));
+            let since = median_and_worst(of_kind().map(|lasted| lasted.since_election));
+            let times = of_kind().count();
+            eprintln!(
+                "{driver}: {times} x {outage:?}: median {} ms, worst {} ms; of that, with a \
+                 primary there again: median {} ms, worst {} ms",
+                whole.0, whole.1, since.0, since.1
+            );
         }
     }
+}
+
+/// In milliseconds.
+fn median_and_worst(times: impl Iterator<Item = Duration>) -> (u128, u128) {
+    let mut times: Vec<_> = times.map(|time| time.as_millis()).collect();
+    times.sort_unstable();
+    (times[times.len() / 2], times[times.len() - 1])
 }
