@@ -29,8 +29,8 @@
 //! share one pool of connections for each server. Make one client and keep it.
 //!
 //! # What this version does not do
-//! Explicit sessions and transactions, change streams, `mongodb+srv` look-ups, compression, SOCKS5
-//! proxies, field level encryption, and the mechanisms MONGODB-AWS, MONGODB-OIDC and GSSAPI.
+//! `mongodb+srv` look-ups, compression, SOCKS5 proxies, field level encryption, and the mechanisms
+//! MONGODB-AWS, MONGODB-OIDC and GSSAPI.
 //! Options that ask for one of these give an error, or a [warning] where ignoring them is safe.
 //!
 //! [warning]: options::ClientOptions::warnings
@@ -54,6 +54,7 @@
 pub mod action;
 mod address;
 pub mod bulk;
+pub mod change_stream;
 mod client;
 mod clock;
 mod collection;

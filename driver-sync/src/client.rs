@@ -1,7 +1,9 @@
 //! The blocking client.
 
 use motorcade::{
-    action::{BulkWrite, ListDatabases, ListNames, Shutdown, StartSession, WarmConnectionPool},
+    action::{
+        BulkWrite, ListDatabases, ListNames, Shutdown, StartSession, WarmConnectionPool, Watch,
+    },
     error::Result,
     options::{
         ClientOptions, DatabaseOptions, DriverInfo, ReadConcern, SelectionCriteria, WriteConcern,
@@ -99,6 +101,11 @@ impl Client {
     /// Like [`motorcade::Client::start_session`].
     pub fn start_session(&self) -> StartSession<'_> {
         self.inner.start_session()
+    }
+
+    /// Like [`motorcade::Client::watch`].
+    pub fn watch(&self) -> Watch<'_> {
+        self.inner.watch()
     }
 
     /// Like [`motorcade::Client::warm_connection_pool`].

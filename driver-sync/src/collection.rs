@@ -9,7 +9,7 @@ use motorcade::{
         Delete, Distinct, DropCollection, DropIndex, DropSearchIndex, EstimatedDocumentCount, Find,
         FindOne, FindOneAndDelete, FindOneAndReplace, FindOneAndUpdate, InsertMany, InsertOne,
         ListIndexes, ListNames, ListSearchIndexes, Multiple, RenameCollection, ReplaceOne, Single,
-        Update, UpdateSearchIndex,
+        Update, UpdateSearchIndex, Watch,
     },
     bson::Document,
     bulk::Write,
@@ -83,6 +83,11 @@ impl<T: Send + Sync> Collection<T> {
     /// Like [`motorcade::Collection::aggregate`].
     pub fn aggregate(&self, pipeline: impl IntoIterator<Item = Document>) -> Aggregate<'_> {
         self.inner.aggregate(pipeline)
+    }
+
+    /// Like [`motorcade::Collection::watch`].
+    pub fn watch(&self) -> Watch<'_, T> {
+        self.inner.watch()
     }
 
     /// Like [`motorcade::Collection::count_documents`].

@@ -3,7 +3,7 @@
 use motorcade::{
     action::{
         Aggregate, CreateCollection, DropDatabase, ListCollections, ListNames, ModifyCollection,
-        RunCommand, RunCursorCommand,
+        RunCommand, RunCursorCommand, Watch,
     },
     bson::{Document, RawDocumentBuf},
     options::{
@@ -111,6 +111,11 @@ impl Database {
     /// Like [`motorcade::Database::drop`].
     pub fn drop(&self) -> DropDatabase<'_> {
         self.inner.drop()
+    }
+
+    /// Like [`motorcade::Database::watch`].
+    pub fn watch(&self) -> Watch<'_> {
+        self.inner.watch()
     }
 
     /// Like [`motorcade::Database::aggregate`].

@@ -35,6 +35,7 @@
 //! Use `motorcade` there, or `tokio::task::spawn_blocking`. Dropping any value of this crate is
 //! fine anywhere: no destructor blocks.
 
+pub mod change_stream;
 mod client;
 mod collection;
 mod cursor;

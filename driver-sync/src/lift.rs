@@ -13,7 +13,9 @@ use motorcade::{
 };
 
 use crate::{
-    ClientSession, Cursor, SessionCursor, gridfs,
+    ClientSession, Cursor, SessionCursor,
+    change_stream::{ChangeStream, session::SessionChangeStream},
+    gridfs,
     raw_batch_cursor::{RawBatchCursor, SessionRawBatchCursor},
 };
 
@@ -64,6 +66,22 @@ impl<T> Lift for motorcade::SessionCursor<T> {
 
     fn lift(self) -> SessionCursor<T> {
         SessionCursor::new(self)
+    }
+}
+
+impl<T> Lift for motorcade::change_stream::ChangeStream<T> {
+    type Blocking = ChangeStream<T>;
+
+    fn lift(self) -> ChangeStream<T> {
+        ChangeStream::new(self)
+    }
+}
+
+impl<T> Lift for motorcade::change_stream::session::SessionChangeStream<T> {
+    type Blocking = SessionChangeStream<T>;
+
+    fn lift(self) -> SessionChangeStream<T> {
+        SessionChangeStream::new(self)
     }
 }
 

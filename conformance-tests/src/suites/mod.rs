@@ -88,7 +88,6 @@ fn runner(suite: Suite) -> Runner {
 /// How far the unified cases of a specification are part of this release.
 fn unified_runner(specification: &str) -> Runner {
     match specification {
-        "change-streams" => Runner::NotYet("change streams are not part of this release"),
         "client-side-encryption" => {
             Runner::NotYet("client-side encryption is not part of this release")
         }

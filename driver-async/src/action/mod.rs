@@ -25,6 +25,7 @@ mod sessions;
 mod shutdown;
 mod update;
 mod warm_connection_pool;
+mod watch;
 
 pub use aggregate::Aggregate;
 pub use bulk_write::{BulkWrite, CollectionBulkWrite};
@@ -52,6 +53,7 @@ pub use sessions::{
 pub use shutdown::Shutdown;
 pub use update::{ReplaceOne, Update};
 pub use warm_connection_pool::WarmConnectionPool;
+pub use watch::Watch;
 
 /// An operation that is described but not done yet: `.await` it, or `.run()` it with
 /// `motorcade-sync`.

@@ -86,11 +86,7 @@ impl Request {
 impl Feed {
     pub(crate) fn new(executor: Executor, state: CursorState, origin: Origin) -> Self {
         let phase = match state.remote {
-            Some(remote) => Phase::Resting(Box::new(Source {
-                executor,
-                remote,
-                origin,
-            })),
+            Some(remote) => Phase::Resting(Box::new(Source::new(executor, remote, origin))),
             // The session goes back here.
             None => Phase::Ended,
         };

@@ -26,6 +26,7 @@ use crate::{
 pub(crate) use feed::Feed;
 pub(crate) use session_cursor::SessionOwner;
 pub use session_cursor::{SessionCursor, SessionCursorStream};
+pub(crate) use source::{Farewell, Fetched, Source};
 
 /// The documents that a find, an aggregation or a listing gives.
 ///

@@ -15,18 +15,30 @@ use crate::{
 };
 
 /// A cursor that is open on the server, and all that it takes to go on with it.
-pub(super) struct Source {
-    pub(super) executor: Executor,
-    pub(super) remote: Remote,
-    pub(super) origin: Origin,
+pub(crate) struct Source {
+    pub(crate) executor: Executor,
+    pub(crate) remote: Remote,
+    pub(crate) origin: Origin,
+    /// The newest wire version of the server that was asked last, if a request went out.
+    pub(crate) max_wire_version: Option<i32>,
 }
 
 /// The next batch, and the source that gave it.
-pub(super) type Fetched = (Box<Source>, Result<CursorReply>);
+pub(crate) type Fetched = (Box<Source>, Result<CursorReply>);
 
 impl Source {
+    /// A cursor as the command that opened it leaves it.
+    pub(crate) fn new(executor: Executor, remote: Remote, origin: Origin) -> Self {
+        Self {
+            executor,
+            remote,
+            origin,
+            max_wire_version: None,
+        }
+    }
+
     /// Asks for the next batch, of at most that many documents.
-    pub(super) async fn fetch(
+    pub(crate) async fn fetch(
         mut self: Box<Self>,
         batch_size: Option<i64>,
         timeout: Timeout,
@@ -35,14 +47,16 @@ impl Source {
             executor,
             remote,
             origin,
+            max_wire_version,
         } = &mut *self;
         let mut operation = GetMore::new(remote, batch_size, &origin.address, timeout);
         let outcome = exec::execute_with(executor, &mut operation, &mut origin.hold).await;
+        *max_wire_version = operation.max_wire_version();
         (self, outcome)
     }
 
     /// What closes the cursor on the server while somebody else has the source.
-    pub(super) fn farewell(&self) -> Farewell {
+    pub(crate) fn farewell(&self) -> Farewell {
         Farewell {
             executor: self.executor.clone(),
             kill: KillCursors::new(
@@ -56,7 +70,7 @@ impl Source {
     }
 
     /// What closes the cursor on the server, in the cursor's session.
-    pub(super) fn into_farewell(self) -> Farewell {
+    pub(crate) fn into_farewell(self) -> Farewell {
         Farewell {
             session: self.origin.hold.release(),
             kill: KillCursors::new(
@@ -71,7 +85,7 @@ impl Source {
 }
 
 /// What closes a cursor on its server.
-pub(super) struct Farewell {
+pub(crate) struct Farewell {
     executor: Executor,
     kill: KillCursors,
     session: Option<Session>,
@@ -79,18 +93,18 @@ pub(super) struct Farewell {
 
 impl Farewell {
     /// Sets how long it may take, if a limit is given.
-    pub(super) fn limit(&mut self, timeout: Option<Duration>) {
+    pub(crate) fn limit(&mut self, timeout: Option<Duration>) {
         self.kill.limit(timeout);
     }
 
     /// Closes the cursor. If the future is dropped, it can be said again, in another session.
-    pub(super) async fn say(&mut self) -> Result<()> {
+    pub(crate) async fn say(&mut self) -> Result<()> {
         let session = self.session.take();
         exec::execute_in(&self.executor, session, &mut self.kill).await
     }
 
     /// Closes the cursor, in a future that also gives back what to do if it is dropped.
-    pub(super) fn said(mut self) -> (BoxFuture<'static, ()>, Self) {
+    pub(crate) fn said(mut self) -> (BoxFuture<'static, ()>, Self) {
         let again = Self {
             executor: self.executor.clone(),
             kill: self.kill.clone(),
@@ -101,7 +115,7 @@ impl Farewell {
     }
 
     /// Closes the cursor in the background.
-    pub(super) fn say_in_background(mut self) {
+    pub(crate) fn say_in_background(mut self) {
         let executor = self.executor.clone();
         executor.spawn(async move { self.say_or_tell().await });
     }

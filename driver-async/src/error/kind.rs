@@ -152,6 +152,12 @@ pub enum ErrorKind {
         message: String,
     },
 
+    /// An event of a change stream has no `_id`, so that the stream could not be resumed after it.
+    #[error(
+        "an event of the change stream has no resume token; let the pipeline keep the field _id"
+    )]
+    MissingResumeToken,
+
     /// The peer sent something that the protocol does not allow.
     #[error("the server's reply is invalid: {message}")]
     #[non_exhaustive]

@@ -34,6 +34,9 @@ pub const RETRYABLE_ERROR: &str = "RetryableError";
 /// The label of a failed write attempt that changed nothing.
 pub const NO_WRITES_PERFORMED: &str = "NoWritesPerformed";
 
+/// The label of an error after which a change stream can be resumed.
+pub const RESUMABLE_CHANGE_STREAM_ERROR: &str = "ResumableChangeStreamError";
+
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 

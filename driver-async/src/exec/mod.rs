@@ -51,6 +51,13 @@ pub(crate) struct Hold {
 }
 
 impl Hold {
+    pub(crate) fn with_session(session: Option<Session>) -> Self {
+        Self {
+            session,
+            connection: None,
+        }
+    }
+
     /// The session, unless the server is at work in it; the connection is let go of first, so
     /// that the next command can have its place.
     pub(crate) fn release(self) -> Option<Session> {
@@ -103,19 +110,35 @@ pub(crate) async fn execute_cursor<O: Operation>(
     session: Option<Session>,
     operation: &mut O,
 ) -> Result<(O::Output, Origin)> {
-    let mut call = Call::new(executor, operation, session);
+    let mut hold = Hold::with_session(session);
+    execute_cursor_with(executor, operation, &mut hold).await
+}
+
+/// The same in the session of a cursor before. After an error the session is in the hold again.
+///
+/// # Errors
+/// As [`execute_in`].
+pub(crate) async fn execute_cursor_with<O: Operation>(
+    executor: &Executor,
+    operation: &mut O,
+    hold: &mut Hold,
+) -> Result<(O::Output, Origin)> {
+    let mut call = Call::new(executor, operation, hold.session.take());
     call.opens_cursor = true;
-    let done = run(&mut call).await?;
+    let done = match run(&mut call).await {
+        Ok(done) => done,
+        Err(error) => {
+            hold.session = call.session.take();
+            return Err(error);
+        }
+    };
     // A refusal that stands for an empty cursor has no server, and nothing more to ask of one.
     let address = done
         .connection
         .map(|connection| connection.address().clone());
     let origin = Origin {
         address: address.unwrap_or_default(),
-        hold: Hold {
-            session: call.session.take(),
-            connection: None,
-        },
+        hold: Hold::with_session(call.session.take()),
         timeout: CursorTimeout::new(
             call.operation.timeout().with_deadline(call.deadline),
             call.operation.timeout_mode(),

@@ -21,6 +21,8 @@ pub(crate) struct GetMore<'a> {
     batch_size: Option<i64>,
     address: &'a ServerAddress,
     timeout: Timeout,
+    /// That of the connection which the command was last written for.
+    max_wire_version: Option<i32>,
 }
 
 impl<'a> GetMore<'a> {
@@ -35,7 +37,13 @@ impl<'a> GetMore<'a> {
             batch_size,
             address,
             timeout,
+            max_wire_version: None,
         }
+    }
+
+    /// The newest wire version of the server that the command went to; `None` if it went nowhere.
+    pub(crate) fn max_wire_version(&self) -> Option<i32> {
+        self.max_wire_version
     }
 }
 
@@ -68,6 +76,7 @@ impl Operation for GetMore<'_> {
     }
 
     fn write(&mut self, command: &mut DocumentWriter<'_>, target: &Target<'_>) -> Result<()> {
+        self.max_wire_version = Some(target.max_wire_version);
         let settings = self.cursor.settings();
         command.append_i64("getMore", self.cursor.id())?;
         command.append_str("collection", &self.cursor.namespace().coll)?;

@@ -33,6 +33,7 @@ mod run_command;
 mod run_cursor_command;
 mod search_indexes;
 mod update;
+mod watch;
 mod write_reply;
 
 pub(crate) use aggregate::{Aggregate, Source};
@@ -67,6 +68,7 @@ pub(crate) use search_indexes::{
     CreateSearchIndexes, DropSearchIndex, UpdateSearchIndex, list_search_indexes,
 };
 pub(crate) use update::{Modification, Update};
+pub(crate) use watch::{Watched, watch};
 
 use std::time::{Duration, Instant};
 

@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod bulk_write;
+mod change_stream;
 mod client;
 mod collation;
 mod collection;
@@ -25,6 +26,7 @@ pub(crate) mod number;
 mod read_concern;
 mod read_preference;
 mod rename_collection;
+mod resume_token;
 mod search_index;
 pub(crate) mod serde_shapes;
 mod server_api;
@@ -39,6 +41,7 @@ pub use bulk_write::{
     BulkWriteOptions, CollectionBulkWriteOptions, DeleteManyModel, DeleteOneModel, InsertOneModel,
     ModelDocument, ReplaceOneModel, UpdateManyModel, UpdateOneModel, WriteModel,
 };
+pub use change_stream::{ChangeStreamOptions, FullDocumentBeforeChangeType, FullDocumentType};
 pub use client::ClientOptions;
 pub(crate) use client::{MAX_APP_NAME_LENGTH, TopologyOptions, validate_topology};
 pub use collation::{
@@ -82,6 +85,7 @@ pub use read_preference::{
     HedgedReadOptions, Predicate, ReadPreference, ReadPreferenceOptions, SelectionCriteria, TagSet,
 };
 pub use rename_collection::{RenameCollectionOptions, RenameTarget};
+pub use resume_token::ResumeToken;
 pub use search_index::{
     CreateSearchIndexOptions, DropSearchIndexOptions, ListSearchIndexOptions, SearchIndexModel,
     SearchIndexType, UpdateSearchIndexOptions,

@@ -1,18 +1,21 @@
-//! Cursors that a case has opened.
+//! Cursors and change streams that a case has opened.
 
 use std::{sync::Arc, time::Duration};
 
 use bson::Document;
 
+use super::flavor::driver::change_stream::{ChangeStream, session::SessionChangeStream};
 use super::flavor::driver::error::Result;
 use super::flavor::driver::{Cursor, SessionCursor};
 use super::flavor::wait;
 use super::sessions::SessionEntity;
 
-/// A cursor, and the session that it takes part in.
+/// A cursor or change stream, and the session that it takes part in.
 pub(super) enum CursorEntity {
     Free(Cursor<Document>),
     InSession(SessionCursor<Document>, Arc<SessionEntity>),
+    Stream(ChangeStream<Document>),
+    StreamInSession(SessionChangeStream<Document>, Arc<SessionEntity>),
 }
 
 impl CursorEntity {
@@ -22,6 +25,10 @@ impl CursorEntity {
             Self::Free(cursor) => Ok(wait!(cursor.advance())),
             Self::InSession(cursor, session) => {
                 session.lend(|session| wait!(cursor.advance(session)))
+            }
+            Self::Stream(stream) => Ok(wait!(stream.advance())),
+            Self::StreamInSession(stream, session) => {
+                session.lend(|session| wait!(stream.advance(session)))
             }
         }
     }
@@ -33,6 +40,10 @@ impl CursorEntity {
             Self::InSession(cursor, session) => {
                 session.lend(|session| wait!(cursor.try_advance(session)))
             }
+            Self::Stream(stream) => Ok(wait!(stream.try_advance())),
+            Self::StreamInSession(stream, session) => {
+                session.lend(|session| wait!(stream.try_advance(session)))
+            }
         }
     }
 
@@ -41,6 +52,8 @@ impl CursorEntity {
         match self {
             Self::Free(cursor) => cursor.deserialize_current(),
             Self::InSession(cursor, _) => cursor.deserialize_current(),
+            Self::Stream(stream) => stream.deserialize_current(),
+            Self::StreamInSession(stream, _) => stream.deserialize_current(),
         }
     }
 
@@ -56,6 +69,14 @@ impl CursorEntity {
             }
             (Self::InSession(cursor, session), Some(timeout)) => {
                 session.lend(|session| wait!(cursor.close_within(session, timeout)))
+            }
+            (Self::Stream(stream), None) => Ok(wait!(stream.close())),
+            (Self::Stream(stream), Some(timeout)) => Ok(wait!(stream.close_within(timeout))),
+            (Self::StreamInSession(stream, session), None) => {
+                session.lend(|session| wait!(stream.close(session)))
+            }
+            (Self::StreamInSession(stream, session), Some(timeout)) => {
+                session.lend(|session| wait!(stream.close_within(session, timeout)))
             }
         }
     }

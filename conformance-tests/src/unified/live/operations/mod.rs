@@ -1,6 +1,7 @@
 //! Operations on entities, a file for each family.
 
 mod bulk;
+mod change_streams;
 mod client;
 mod collections;
 mod commands;
@@ -55,12 +56,14 @@ fn on_entity(entity: Entity, name: &str, arguments: Arguments<'_>) -> Result<Ret
         Entity::Client(client) => {
             let perform = client::named(name)
                 .or_else(|| bulk::of_client(name))
+                .or_else(|| change_streams::of_client(name))
                 .ok_or_else(unknown)?;
             perform(&client, arguments)
         }
         Entity::Database(database) => {
             let perform = collections::named(name)
                 .or_else(|| commands::named(name))
+                .or_else(|| change_streams::of_database(name))
                 .ok_or_else(unknown)?;
             perform(&database, arguments)
         }
@@ -71,6 +74,7 @@ fn on_entity(entity: Entity, name: &str, arguments: Arguments<'_>) -> Result<Ret
                 .or_else(|| bulk::named(name))
                 .or_else(|| indexes::named(name))
                 .or_else(|| search_indexes::named(name))
+                .or_else(|| change_streams::of_collection(name))
                 .ok_or_else(unknown)?;
             perform(&collection, arguments)
         }
