@@ -131,7 +131,7 @@ mod tests {
         let of_thread = json!({
             "name": "runOnThread",
             "object": "testRunner",
-            "arguments": { "thread": "t", "operation": create.clone() },
+            "arguments": { "thread": "t", "operation": create },
         });
         for operation in [of_thread, create] {
             assert_eq!(missing_in(client.clone(), operation), Some(ENCRYPTION));

@@ -116,7 +116,14 @@ enum Phase {
         has_asked: bool,
     },
     /// A call ran out of time. The next one opens a new cursor, in the session of the old one.
-    Lost(Hold),
+    Lost(Lost),
+    /// The stream cannot go on, and the server is told that nobody will ask again.
+    Failing {
+        closing: BoxFuture<'static, ()>,
+        /// Does the same again if that is dropped.
+        farewell: Farewell,
+        error: Error,
+    },
     /// No event is wanted any more, and the server has yet to be told.
     Closing(Farewell),
     /// There is no cursor any more.
@@ -124,6 +131,13 @@ enum Phase {
 }
 
 type Resumed = (Hold, Result<(CursorState, Origin)>);
+
+/// What is left of a cursor that was lost.
+struct Lost {
+    hold: Hold,
+    /// Closes it, if the server is there and has it still.
+    farewell: Option<Farewell>,
+}
 
 impl Tail {
     /// Opens a stream.
@@ -222,13 +236,14 @@ impl Tail {
                     let (source, outcome) = ready!(request.as_mut().poll(context));
                     match outcome {
                         Ok(reply) => return Poll::Ready(self.take(source, reply)),
-                        Err(error) => self.fail(*source, error)?,
+                        Err(error) => {
+                            if let Some(error) = self.fail(*source, error) {
+                                return Poll::Ready(Err(error));
+                            }
+                        }
                     }
                 }
-                Phase::Lost(hold) => {
-                    let hold = mem::take(hold);
-                    self.resume(hold, false);
-                }
+                Phase::Lost(_) => self.resume_late(),
                 Phase::Resuming { request, has_asked } => {
                     let has_asked = *has_asked;
                     let (hold, outcome) = ready!(request.as_mut().poll(context));
@@ -236,6 +251,12 @@ impl Tail {
                     if has_asked || !self.batch.is_drained() {
                         return Poll::Ready(Ok(true));
                     }
+                }
+                Phase::Failing { closing, error, .. } => {
+                    ready!(closing.as_mut().poll(context));
+                    let error = error.clone();
+                    self.phase = Phase::Ended;
+                    return Poll::Ready(Err(error));
                 }
                 Phase::Closing(_) | Phase::Ended => return Poll::Ready(Ok(false)),
             }
@@ -302,40 +323,57 @@ impl Tail {
 
     /// Goes on after an error of a request for a batch, if that can be: at once, or with the next
     /// call when this one has run out of time.
-    fn fail(&mut self, mut source: Source, error: Error) -> Result<()> {
-        self.phase = Phase::Ended;
-        let is_gone = error
-            .code()
-            .is_some_and(|code| CURSOR_IS_GONE.contains(&code));
-        let ran_out = is_of_timeout(&error);
-        if !ran_out && !resume::is_resumable(&error, source.max_wire_version) {
-            if !is_gone {
-                source.into_farewell().say_in_background();
-            }
-            return Err(error);
-        }
+    fn fail(&mut self, mut source: Source, error: Error) -> Option<Error> {
         self.fragments.forget();
-        // The new cursor is to have the session, so the old one is closed in another; and in the
-        // background, because its server may be out of reach.
+        let is_resumable = resume::is_resumable(&error, source.max_wire_version);
+        // Without an answer, the server sees the connection end as well, and ends what was under way
+        // on it, or it cannot be told. Asking it could take longer than finding another one.
+        let is_open = error
+            .code()
+            .is_some_and(|code| !CURSOR_IS_GONE.contains(&code));
         let hold = mem::take(&mut source.origin.hold);
-        if !is_gone {
-            source.into_farewell().say_in_background();
+        let farewell = is_open.then(|| source.into_farewell());
+        if is_of_timeout(&error) {
+            self.phase = Phase::Lost(Lost { hold, farewell });
+            return Some(error);
         }
-        if ran_out {
-            self.phase = Phase::Lost(hold);
-            return Err(error);
+        if is_resumable {
+            tracing::debug!("a change stream is resumed after an error: {error}");
+            self.resume(Lost { hold, farewell }, true);
+            return None;
         }
-        tracing::debug!("a change stream is resumed after an error: {error}");
-        self.resume(hold, true);
-        Ok(())
+        let Some(farewell) = farewell else {
+            self.phase = Phase::Ended;
+            return Some(error);
+        };
+        let (closing, farewell) = farewell.said();
+        self.phase = Phase::Failing {
+            closing,
+            farewell,
+            error,
+        };
+        None
+    }
+
+    /// Resumes where the call before ran out of time.
+    fn resume_late(&mut self) {
+        match mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Lost(lost) => self.resume(lost, false),
+            other => self.phase = other,
+        }
     }
 
     /// Opens the stream again where it has come to.
-    fn resume(&mut self, mut hold: Hold, has_asked: bool) {
+    fn resume(&mut self, lost: Lost, has_asked: bool) {
         let timeout = self.call_timeout();
         let plan = Arc::clone(&self.plan);
         let start = self.progress.start();
+        let Lost { mut hold, farewell } = lost;
         let request = Box::pin(async move {
+            // Its session is for the new cursor: it is closed in another one.
+            if let Some(farewell) = farewell {
+                farewell.said_within(timeout).await;
+            }
             let outcome = plan.open(&mut hold, Some(start), timeout).await;
             (hold, outcome)
         });
@@ -347,7 +385,10 @@ impl Tail {
             Ok((state, origin)) => self.begin(state, origin),
             Err(error) => {
                 self.phase = match is_of_timeout(&error) {
-                    true => Phase::Lost(hold),
+                    true => Phase::Lost(Lost {
+                        hold,
+                        farewell: None,
+                    }),
                     false => Phase::Ended,
                 };
                 Err(error)
@@ -390,9 +431,12 @@ impl Tail {
         match mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Resting(source) => Some(source.into_farewell()),
             // The session goes with the request: the server may be at work in it still.
-            Phase::Fetching { farewell, .. } | Phase::Closing(farewell) => Some(farewell),
+            Phase::Fetching { farewell, .. }
+            | Phase::Failing { farewell, .. }
+            | Phase::Closing(farewell) => Some(farewell),
+            Phase::Lost(lost) => lost.farewell,
             // A cursor that is just being opened is closed by way of its session.
-            Phase::Resuming { .. } | Phase::Lost(_) | Phase::Ended => None,
+            Phase::Resuming { .. } | Phase::Ended => None,
         }
     }
 }

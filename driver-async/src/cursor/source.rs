@@ -114,6 +114,12 @@ impl Farewell {
         (future, again)
     }
 
+    /// Closes the cursor within the time of a call. If it cannot be closed, that is passed over.
+    pub(crate) async fn said_within(mut self, timeout: Timeout) {
+        self.kill.share(timeout);
+        self.say_or_tell().await;
+    }
+
     /// Closes the cursor in the background.
     pub(crate) fn say_in_background(mut self) {
         let executor = self.executor.clone();

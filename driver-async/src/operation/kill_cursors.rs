@@ -40,6 +40,11 @@ impl KillCursors {
 }
 
 impl KillCursors {
+    /// Has the command share the time of another operation.
+    pub(crate) fn share(&mut self, timeout: Timeout) {
+        self.timeout = timeout;
+    }
+
     /// Sets how long the operation may take, if a limit is given.
     pub(crate) fn limit(&mut self, timeout: Option<Duration>) {
         self.timeout = self.timeout.or_own(timeout);

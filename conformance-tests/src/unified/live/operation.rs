@@ -1,6 +1,6 @@
 //! One operation: performing it, and holding what came of it against what was expected.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use bson::{Bson, Document};
 
@@ -105,7 +105,10 @@ fn held_against(
             }
             match saved_as {
                 Some(id) => case.entities.insert(id, returned.into_entity()?),
-                None => Ok(()),
+                None => {
+                    returned.discard();
+                    Ok(())
+                }
             }
         }
     }
@@ -156,6 +159,15 @@ impl Returned {
         };
         match_value(expected, actual, position, &case.entities)
             .map_err(|why| format!("its result: {why}"))
+    }
+
+    /// Lets go of what nobody wants. A cursor is closed here, and not some time in the background,
+    /// so that both drivers are seen to do the same.
+    fn discard(self) {
+        if let Self::Entity(Entity::Cursor(cursor)) = self {
+            let mut cursor = cursor.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = cursor.close(None);
+        }
     }
 
     fn into_entity(self) -> Result<Entity, String> {
