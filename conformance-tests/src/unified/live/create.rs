@@ -88,7 +88,7 @@ fn make(case: &Arc<CaseState>, description: &EntityDescription) -> Result<Entity
         EntityDescription::Thread(_) => Ok(Entity::Thread(Arc::new(Thread::start(case)))),
         EntityDescription::Session(described) => {
             let client = entities.client(&described.client)?;
-            let session = SessionEntity::start(&client, &described.session_options, entities)?;
+            let session = SessionEntity::start(&client, &described.session_options, case)?;
             Ok(Entity::Session(Arc::new(session)))
         }
         EntityDescription::Bucket(described) => {

@@ -9,7 +9,7 @@ use super::flavor::driver::options::{
     Acknowledgment, ClientOptions, DatabaseOptions, ReadPreference, SelectionCriteria,
     ServerAddress, WriteConcern,
 };
-use super::flavor::driver::{Client, Database};
+use super::flavor::driver::{Client, ClusterTime, Database};
 use super::flavor::go;
 use crate::deployments::Running;
 use crate::unified::file::{TopologyName, Version};
@@ -24,6 +24,8 @@ pub(super) struct Environment {
     running: Arc<Running>,
     client: Client,
     facts: DeploymentFacts,
+    /// The routers of a sharded cluster, each of which has sessions of its own.
+    routers: Vec<ServerAddress>,
 }
 
 impl Environment {
@@ -48,12 +50,15 @@ impl Environment {
         let options = go!(ClientOptions::parse(running.uri()))?;
         let auth = options.credential.is_some();
         let is_balanced = options.load_balanced == Some(true);
+        let hosts = options.hosts.clone();
         let client = Client::with_options(options)?;
         let facts = facts(&client.database("admin"), auth, is_balanced)?;
+        let is_sharded = facts.topology.is_sharded();
         let environment = Self {
             running: Arc::clone(running),
             client,
             facts,
+            routers: if is_sharded { hosts } else { Vec::new() },
         };
         environment.kill_all_sessions()?;
         Ok(environment)
@@ -88,11 +93,33 @@ impl Environment {
 
     /// Ends the transactions that are open, because they may block what comes next.
     pub(super) fn kill_all_sessions(&self) -> Result<()> {
-        let admin = self.client.database("admin");
-        match go!(admin.run_command(doc! { "killAllSessions": [] })) {
-            Err(error) if error.code().is_some_and(|code| HARMLESS.contains(&code)) => Ok(()),
-            other => other.map(drop),
+        let kill = doc! { "killAllSessions": [] };
+        if self.routers.is_empty() {
+            let admin = self.client.database("admin");
+            return harmless(go!(admin.run_command(kill)));
         }
+        let mut routers = self.routers.iter();
+        routers.try_for_each(|router| harmless(self.run_on(router, kill.clone())))
+    }
+
+    /// The newest cluster time that the runner knows, which includes that of the initial data;
+    /// none but on sharded clusters. There, sessions that know less may be refused a transaction
+    /// by a router that has not heard of the data yet.
+    pub(super) fn time_of_routers(&self) -> Result<Option<ClusterTime>> {
+        if self.routers.is_empty() && self.facts.topology != TopologyName::LoadBalanced {
+            return Ok(None);
+        }
+        let mut session = go!(self.client.start_session())?;
+        let admin = self.client.database("admin");
+        go!(admin.run_command(doc! { "ping": 1 }).session(&mut session))?;
+        Ok(session.cluster_time())
+    }
+}
+
+fn harmless(killed: Result<Document>) -> Result<()> {
+    match killed {
+        Err(error) if error.code().is_some_and(|code| HARMLESS.contains(&code)) => Ok(()),
+        other => other.map(drop),
     }
 }
 

@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use bson::{Document, Timestamp};
 
-use super::entities::{ClientEntity, Entities};
+use super::entities::ClientEntity;
 use super::flavor::driver::ClientSession;
 use super::flavor::driver::action::Action;
+use super::flavor::driver::error::Error;
 use super::flavor::driver::options::TransactionOptions;
 use super::flavor::go;
 use super::state::CaseState;
@@ -36,7 +37,7 @@ impl SessionEntity {
     pub(super) fn start(
         client: &ClientEntity,
         options: &Document,
-        entities: &Entities,
+        case: &CaseState,
     ) -> Result<Self, String> {
         let client = client.client()?;
         let mut options = Arguments::new("sessionOptions", options.clone());
@@ -48,7 +49,7 @@ impl SessionEntity {
         // An entity that an earlier session's snapshot time was saved as.
         let snapshot_time = options.take::<String>("snapshotTime")?;
         let snapshot_time = snapshot_time
-            .map(|id| entities.timestamp(&id))
+            .map(|id| case.entities.timestamp(&id))
             .transpose()?;
         let action = with_arguments!(client.start_session(), options, {
             "causalConsistency" => causal_consistency,
@@ -62,7 +63,11 @@ impl SessionEntity {
             .optional(snapshot_time, |action, time: Timestamp| {
                 action.snapshot_time(time)
             });
-        let session = go!(action).map_err(|error| error.to_string())?;
+        let describe = |error: Error| error.to_string();
+        let mut session = go!(action).map_err(describe)?;
+        if let Some(time) = case.environment.time_of_routers().map_err(describe)? {
+            session.advance_cluster_time(&time);
+        }
         Ok(Self {
             lsid: session.id().clone(),
             session: Mutex::new(Some(session)),
