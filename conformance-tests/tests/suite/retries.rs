@@ -22,6 +22,8 @@ conformance_tests::behaviours! {
     N6 a_second_failure_is_the_callers: ReplicaSet, FailPoint;
     N6 a_write_without_retries_carries_no_number: ReplicaSet, FailPoint;
     N6 a_write_of_many_documents_is_not_tried_again: ReplicaSet, FailPoint;
+    F116 a_slow_attempt_takes_no_time_from_the_selection_after_it:
+        ReplicaSet, FailPoint, since (4, 4);
     F116 an_overload_is_tried_again_twice_whatever_the_command: ReplicaSet, FailPoint, since (4, 4);
     F116 max_adaptive_retries_sets_how_often: ReplicaSet, FailPoint, since (4, 4);
     F116 an_overloaded_member_is_asked_again_unless_retargeting_is_enabled:
@@ -59,6 +61,19 @@ fn the_text_of_a_timeout_names_the_limit_in_force(deployment: &Deployment) {
     let server = address(deployment, writable(deployment)).to_string();
     assert!(error.to_string().starts_with(&server), "{error}");
     assert!(error.to_string().contains("socketTimeoutMS"), "{error}");
+}
+
+fn a_slow_attempt_takes_no_time_from_the_selection_after_it(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "serverSelectionTimeoutMS=2000").with_people(1);
+    let data = doc! {
+        "failCommands": ["find"],
+        "blockConnection": true,
+        "blockTimeMS": 2500,
+        "closeConnection": true,
+    };
+    let _closing = FailPoint::times(deployment, 1, data);
+    let found = go!(subject.people().find_one(doc! {})).expect("the second try succeeds");
+    assert_eq!(found, Some(doc! { "_id": 0 }));
 }
 
 fn a_read_is_tried_again_after_one_clear_of_the_pool(deployment: &Deployment) {

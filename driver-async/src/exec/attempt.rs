@@ -118,16 +118,18 @@ impl<'a, O: Operation> Call<'a, O> {
         self.operation.timeout().within(outer, clock::now)
     }
 
-    /// When the time is up to select a server for the next attempt: at `first`, which holds for
-    /// all attempts, or, with a timeout, after `limit` for each of them while time is left. Getting
-    /// a connection counts in then.
-    pub(super) fn selects_until(&mut self, first: Deadline, limit: Duration) -> Deadline {
-        let Some(deadline) = self.deadline else {
-            return first;
-        };
+    /// When the time is up to select a server for the next attempt: after `limit`, which holds for
+    /// each attempt, as any of them may take longer than that; with a timeout, while time is left.
+    /// Getting a connection counts in then.
+    pub(super) fn selects_until(&mut self, limit: Duration) -> Deadline {
         let selection = Deadline::after(limit, Cause::ServerSelection);
-        self.connects_until = deadline.until_connected(selection);
-        self.connects_until
+        match self.deadline {
+            None => selection,
+            Some(deadline) => {
+                self.connects_until = deadline.until_connected(selection);
+                self.connects_until
+            }
+        }
     }
 
     /// The error as the caller is told: with a timeout, whatever a limit of time has ended is a

@@ -17,7 +17,7 @@ use attempt::{Call, Failure};
 
 use crate::{
     address::ServerAddress,
-    deadline::{Cause, Deadline},
+    deadline::Deadline,
     error::Result,
     event::log::selection::{self, SelectionLog},
     operation::{Operation, Selection},
@@ -209,11 +209,10 @@ async fn run_until<O: Operation>(
     call: &mut Call<'_, O>,
     selection_limit: Duration,
 ) -> Result<Done<O::Output>> {
-    let selection_deadline = Deadline::after(selection_limit, Cause::ServerSelection);
     let mut attempts = Attempts::default();
     let mut deprioritized = Vec::new();
     loop {
-        let deadline = &call.selects_until(selection_deadline, selection_limit);
+        let deadline = &call.selects_until(selection_limit);
         let mut failure = match select(call, &deprioritized, deadline).await {
             Ok(server) => match call.attempt(&server).await {
                 Ok((output, connection)) => {
