@@ -1,5 +1,7 @@
 //! Shutting a client down.
 
+use std::sync::Arc;
+
 use futures_core::future::BoxFuture;
 
 use super::{Action, private};
@@ -57,7 +59,9 @@ impl IntoFuture for Shutdown {
                 executor.operations_ended().await;
                 end_sessions(executor, self.client.concerns().timeout).await;
             }
+            let servers = Arc::clone(&executor.topology().snapshot().servers);
             executor.topology().close();
+            executor.topology().delivered(&servers).await;
         })
     }
 }

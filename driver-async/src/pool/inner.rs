@@ -116,18 +116,34 @@ impl<C: Connect> Inner<C> {
 
     /// Changes the state and performs the effects once the lock is free again.
     pub(super) fn change<R>(&self, change: impl FnOnce(&mut State<C>) -> (R, Effects<C>)) -> R {
+        self.change_then(change, || self.events.deliver())
+    }
+
+    /// As [`Inner::change`], for those who hold a lock that a listener may want: they call
+    /// [`Inner::deliver`] when they have released it.
+    pub(super) fn change_quietly(&self, change: impl FnOnce(&mut State<C>) -> Effects<C>) {
+        self.change_then(|state| ((), change(state)), || ());
+    }
+
+    fn change_then<R>(
+        &self,
+        change: impl FnOnce(&mut State<C>) -> (R, Effects<C>),
+        tell: impl FnOnce(),
+    ) -> R {
         let is_heard = self.events.are_heard();
+        let has_events;
         let (result, effects) = {
             let mut state = self.state.lock();
             state.set_heard(is_heard);
             let (result, mut effects) = change(&mut state);
+            has_events = !effects.events.is_empty();
             for event in effects.events.drain(..) {
                 self.events.push(event);
             }
             (result, effects)
         };
-        if is_heard {
-            self.events.deliver();
+        if has_events {
+            tell();
         }
         for waker in effects.wake {
             waker.wake();
@@ -148,17 +164,26 @@ impl<C: Connect> Inner<C> {
                 options: Some(self.options.as_event()),
             })]
         });
+    }
+
+    /// Delivers the events that were not delivered yet.
+    pub(super) fn deliver(&self) {
         self.events.deliver();
     }
 
-    pub(super) fn close(&self) {
-        self.change(|state| ((), state.close()));
+    /// Waits until no other thread delivers events.
+    pub(super) async fn delivered(&self) {
+        self.events.delivered().await;
+    }
+
+    pub(super) fn close_quietly(&self) {
+        self.change_quietly(|state| state.close());
         self.upkeep.settle();
     }
 }
 
 impl<C: Connect> Drop for Inner<C> {
     fn drop(&mut self) {
-        self.close();
+        self.change(|state| ((), state.close()));
     }
 }

@@ -206,10 +206,13 @@ impl<C: Connect> Pool<C> {
         connector: C,
         handler: Option<EventHandler<CmapEvent>>,
     ) -> Self {
-        Self::with_listeners(address, options, connector, handler.into())
+        let pool = Self::with_listeners(address, options, connector, handler.into());
+        pool.deliver();
+        pool
     }
 
-    /// Like [`Pool::new`], with listeners that the log may be one of.
+    /// Like [`Pool::new`], with listeners that the log may be one of. Its creation is told by
+    /// [`Pool::deliver`].
     pub(crate) fn with_listeners(
         address: ServerAddress,
         options: PoolOptions,
@@ -242,7 +245,13 @@ impl<C: Connect> Pool<C> {
     /// Lets the pool hand out connections, and starts the upkeep. Nothing happens when the pool is
     /// ready already, or closed.
     pub fn ready(&self) {
-        self.inner.change(|state| ((), state.ready()));
+        self.ready_quietly();
+        self.deliver();
+    }
+
+    /// As [`Pool::ready`]; listeners are told by [`Pool::deliver`].
+    pub(crate) fn ready_quietly(&self) {
+        self.inner.change_quietly(|state| state.ready());
         upkeep::start(&self.inner);
     }
 
@@ -262,14 +271,36 @@ impl<C: Connect> Pool<C> {
     /// ready. A cause that interrupts closes the connections in use as well: their users find
     /// [`PooledConnection::interrupt`] fired.
     pub fn clear(&self, cause: ClearCause) {
+        self.clear_quietly(cause);
+        self.deliver();
+    }
+
+    /// As [`Pool::clear`]; listeners are told by [`Pool::deliver`].
+    pub(crate) fn clear_quietly(&self, cause: ClearCause) {
         let now = clock::now();
-        self.inner.change(|state| ((), state.clear(cause, now)));
+        self.inner.change_quietly(|state| state.clear(cause, now));
         self.inner.upkeep.settle();
     }
 
     /// Closes the pool for good. Idle connections are closed now, those in use when they come back.
     pub fn close(&self) {
-        self.inner.close();
+        self.close_quietly();
+        self.deliver();
+    }
+
+    /// As [`Pool::close`]; listeners are told by [`Pool::deliver`].
+    pub(crate) fn close_quietly(&self) {
+        self.inner.close_quietly();
+    }
+
+    /// Tells listeners what was done quietly. They may do anything, so the caller holds no lock.
+    pub(crate) fn deliver(&self) {
+        self.inner.deliver();
+    }
+
+    /// Waits until no other thread tells listeners anything.
+    pub(crate) async fn delivered(&self) {
+        self.inner.delivered().await;
     }
 
     /// The current generation of the pool; behind a load balancer, of one service.

@@ -65,7 +65,7 @@ impl Topology {
         });
         self.follow(decision, server, error, generation);
         drop(writing);
-        self.events.deliver();
+        self.deliver();
     }
 
     /// Takes over a failed check: the server is unknown and its pool unusable.
@@ -75,12 +75,10 @@ impl Topology {
         let unknown = ServerDescription::from_error(address, error.clone(), clock::now());
         if self.apply_locked(unknown) {
             let interrupt_in_use = error_rules::decide_check(error, true).interrupt_in_use;
-            server
-                .pool
-                .clear(clear_cause(error, None, interrupt_in_use));
+            self.clear(server, clear_cause(error, None, interrupt_in_use));
         }
         drop(writing);
-        self.events.deliver();
+        self.deliver();
     }
 
     fn follow(
@@ -93,9 +91,7 @@ impl Topology {
         match decision {
             ErrorDecision::Ignore => {}
             ErrorDecision::ClearService => {
-                server
-                    .pool
-                    .clear(clear_cause(error, generation.service_id(), false));
+                self.clear(server, clear_cause(error, generation.service_id(), false));
             }
             ErrorDecision::MarkUnknown {
                 clear_pool,
@@ -110,9 +106,7 @@ impl Topology {
                     return;
                 }
                 if clear_pool {
-                    server
-                        .pool
-                        .clear(clear_cause(error, None, interrupt_in_use));
+                    self.clear(server, clear_cause(error, None, interrupt_in_use));
                 }
                 if request_check {
                     server.control.check_wanted.notify_one();
@@ -122,6 +116,11 @@ impl Topology {
                 }
             }
         }
+    }
+
+    fn clear(&self, server: &Server, cause: ClearCause) {
+        server.pool.clear_quietly(cause);
+        self.tell_later(&server.pool);
     }
 }
 

@@ -16,6 +16,7 @@ mod warm;
 
 use std::{
     collections::BTreeMap,
+    mem,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU8, Ordering},
@@ -64,6 +65,9 @@ pub(crate) struct Topology {
     phase: AtomicU8,
     runtime: OnceLock<Handle>,
     events: OrderedEvents<SdamEvent>,
+    /// The pools that were changed under the writers' lock, and whose listeners are told when it
+    /// is released: a listener may drop the last handle of the client, which takes the lock.
+    untold: Mutex<Vec<Pool<Connector>>>,
 }
 
 /// What [`Topology::phase`] holds.
@@ -96,6 +100,25 @@ impl Topology {
             changed: Notify::new(),
             phase: AtomicU8::new(phase::NEW),
             runtime: OnceLock::new(),
+            untold: Mutex::default(),
+        }
+    }
+
+    /// Notes that a pool has events to deliver.
+    fn tell_later(&self, pool: &Pool<Connector>) {
+        self.untold.lock().push(pool.clone());
+    }
+
+    /// Delivers the events of a change, after the writers' lock was released.
+    fn deliver(&self) {
+        self.events.deliver();
+        self.deliver_of_pools();
+    }
+
+    fn deliver_of_pools(&self) {
+        let pools = mem::take(&mut *self.untold.lock());
+        for pool in pools {
+            pool.deliver();
         }
     }
 
@@ -173,6 +196,7 @@ impl Topology {
         if self.settings.load_balanced {
             self.events.deliver();
         }
+        self.deliver_of_pools();
         Ok(())
     }
 
@@ -220,11 +244,12 @@ impl Topology {
         let writing = self.writer.lock();
         self.apply_with(checked.clone(), |description| {
             if description.wants_pool(&checked) {
-                server.pool.ready();
+                server.pool.ready_quietly();
+                self.tell_later(&server.pool);
             }
         });
         drop(writing);
-        self.events.deliver();
+        self.deliver();
     }
 
     /// Swaps the new snapshot in, then performs what follows from it, in order.
@@ -252,10 +277,12 @@ impl Topology {
         for address in &effects.closed {
             if let Some(server) = current.servers.get(address) {
                 server.close();
+                self.tell_later(&server.pool);
             }
         }
         for address in &effects.opened {
             if let Some(server) = snapshot.servers.get(address) {
+                self.tell_later(&server.pool);
                 self.start(server);
             }
         }
@@ -291,7 +318,7 @@ impl Topology {
 
     fn start(self: &Arc<Self>, server: &Arc<Server>) {
         if self.settings.load_balanced {
-            server.pool.ready();
+            server.pool.ready_quietly();
             return;
         }
         if let Some(runtime) = self.runtime.get() {
@@ -313,6 +340,7 @@ impl Topology {
             for server in current.servers.values() {
                 server.heartbeats.close(&self.events);
                 server.close();
+                self.tell_later(&server.pool);
             }
             let mut description = current.description.clone();
             let effects = description.close();
@@ -332,7 +360,15 @@ impl Topology {
         }
         drop(writing);
         self.changed.notify_waiters();
-        self.events.deliver();
+        self.deliver();
+    }
+
+    /// Waits until no other thread delivers events of the topology, or of these servers' pools.
+    pub(crate) async fn delivered(&self, servers: &BTreeMap<ServerAddress, Arc<Server>>) {
+        self.events.delivered().await;
+        for server in servers.values() {
+            server.pool.delivered().await;
+        }
     }
 }
 

@@ -84,12 +84,12 @@ impl Server {
         self.tasks.lock().push(task);
     }
 
-    /// Ends the background tasks and closes the pool.
+    /// Ends the background tasks and closes the pool, whose listeners the caller tells.
     pub(super) fn close(&self) {
         for task in self.tasks.lock().drain(..) {
             task.abort();
         }
-        self.pool.close();
+        self.pool.close_quietly();
     }
 }
 
