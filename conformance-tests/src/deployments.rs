@@ -32,17 +32,8 @@ const ROUTERS: usize = 2;
 const ROOT: (&str, &str) = ("root", "secret");
 
 impl DeploymentKind {
-    /// The kinds that cases which tell where they can run try, in this order. The balancer is none
-    /// of them: the drivers are not ready for it.
-    pub const FOR_CASES: [Self; 5] = [
-        Self::ReplicaSet,
-        Self::Standalone,
-        Self::ReplicaSetWithLogin,
-        Self::StandaloneWithLogin,
-        Self::Routers,
-    ];
-
-    const ALL: [Self; 6] = [
+    /// All kinds, in the order in which cases that tell where they can run try them.
+    pub const ALL: [Self; 6] = [
         Self::ReplicaSet,
         Self::Standalone,
         Self::ReplicaSetWithLogin,

@@ -93,7 +93,7 @@ impl Side {
     /// collections and fail points are the same in many cases.
     fn new(flavor: Flavor) -> Self {
         let deployments = Deployments::started_on_demand(DeploymentKind::Standalone)
-            .choosing_from(DeploymentKind::FOR_CASES);
+            .choosing_from(DeploymentKind::ALL);
         Self {
             context: Context {
                 flavor,

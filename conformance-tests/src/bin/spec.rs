@@ -125,7 +125,7 @@ fn deployments(arguments: &Arguments) -> Deployments {
     }
     match arguments.deployment {
         DeploymentName::Any => Deployments::started_on_demand(DeploymentKind::Standalone)
-            .choosing_from(DeploymentKind::FOR_CASES),
+            .choosing_from(DeploymentKind::ALL),
         DeploymentName::Standalone => Deployments::started_on_demand(DeploymentKind::Standalone),
         DeploymentName::ReplicaSet => Deployments::started_on_demand(DeploymentKind::ReplicaSet),
         DeploymentName::Routers => Deployments::started_on_demand(DeploymentKind::Routers),

@@ -91,12 +91,10 @@ fn unified_runner(specification: &str) -> Runner {
         "client-side-encryption" => {
             Runner::NotYet("client-side encryption is not part of this release")
         }
-        "load-balancers" => {
-            Runner::NotYet("connections to load balancers are not part of this release")
-        }
         "open-telemetry" => Runner::NotYet("tracing spans are not part of this release"),
         // Their cases are of this release as far as they need nothing of the next one.
         "client-side-operations-timeout"
+        | "load-balancers"
         | "retryable-reads"
         | "retryable-writes"
         | "server-discovery-and-monitoring"

@@ -331,7 +331,8 @@ impl Tail {
         let is_open = error
             .code()
             .is_some_and(|code| !CURSOR_IS_GONE.contains(&code));
-        let hold = mem::take(&mut source.origin.hold);
+        // The new cursor may get another connection; what is told to the server goes over this one.
+        let hold = Hold::with_session(source.origin.hold.session.take());
         let farewell = is_open.then(|| source.into_farewell());
         if is_of_timeout(&error) {
             self.phase = Phase::Lost(Lost { hold, farewell });

@@ -129,7 +129,10 @@ impl Handshaker {
         if self.load_balanced && hello.service_id.is_none() {
             return Err(not_load_balanced().with_address(connection.address()));
         }
-        let server_type = ServerType::of(&hello);
+        let server_type = match self.load_balanced {
+            true => ServerType::LoadBalancer,
+            false => ServerType::of(&hello),
+        };
         connection.set_facts(server_type, &hello);
         Ok(Greeting { hello, speculation })
     }
@@ -206,9 +209,10 @@ impl Handshaker {
 }
 
 fn not_load_balanced() -> Error {
-    let message = "load-balanced mode was asked for, but the server does not support it: its hello \
-                   reply has no serviceId; set loadBalanced to false or connect to the load \
-                   balancer";
+    // The specification wants the first sentence word for word.
+    let message = "Driver attempted to initialize in load balancing mode, but the server does not \
+                   support this mode. Its hello reply has no serviceId: set loadBalanced to false, \
+                   or connect to the load balancer";
     ErrorKind::IncompatibleServer {
         message: message.to_owned(),
     }

@@ -296,6 +296,13 @@ impl Feed {
         let is_io = matches!(*error.kind, ErrorKind::Io(_));
         match error.code() {
             Some(code) if CURSOR_IS_GONE.contains(&code) => {}
+            // Behind a load balancer the connection stays with the cursor until it is closed.
+            Some(_) if source.is_bound() => {
+                self.phase = Phase::Abandoned(source.into_farewell());
+            }
+            None if source.is_bound() && error.is_network() => {
+                self.phase = Phase::Lost(source.into_farewell());
+            }
             // The server is there and the cursor as well. Whoever sees the error can rely on the
             // cursor being closed.
             Some(_) => {

@@ -1,12 +1,12 @@
 //! The server's end of an open cursor: asking for more, and saying that no more is wanted.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use futures_core::future::BoxFuture;
 
 use crate::{
     error::Result,
-    exec::{self, Executor, Origin, Session},
+    exec::{self, Executor, Hold, Origin},
     operation::{GetMore, KillCursors},
     proto::{
         cursor::{CursorReply, Remote},
@@ -65,14 +65,19 @@ impl Source {
                 self.origin.address.clone(),
                 self.origin.timeout.of_close(),
             ),
-            session: None,
+            hold: Hold::default(),
         }
+    }
+
+    /// Whether only one connection leads to the cursor, which is kept until the cursor is closed.
+    pub(super) fn is_bound(&self) -> bool {
+        self.executor.settings().load_balanced
     }
 
     /// What closes the cursor on the server, in the cursor's session.
     pub(crate) fn into_farewell(self) -> Farewell {
         Farewell {
-            session: self.origin.hold.release(),
+            hold: self.origin.hold.released(),
             kill: KillCursors::new(
                 self.remote.id(),
                 self.remote.namespace().clone(),
@@ -88,7 +93,8 @@ impl Source {
 pub(crate) struct Farewell {
     executor: Executor,
     kill: KillCursors,
-    session: Option<Session>,
+    /// What the cursor held.
+    hold: Hold,
 }
 
 impl Farewell {
@@ -99,8 +105,9 @@ impl Farewell {
 
     /// Closes the cursor. If the future is dropped, it can be said again, in another session.
     pub(crate) async fn say(&mut self) -> Result<()> {
-        let session = self.session.take();
-        exec::execute_in(&self.executor, session, &mut self.kill).await
+        let hold = mem::take(&mut self.hold);
+        exec::execute_last(&self.executor, hold, &mut self.kill).await?;
+        Ok(())
     }
 
     /// Closes the cursor, in a future that also gives back what to do if it is dropped.
@@ -108,7 +115,7 @@ impl Farewell {
         let again = Self {
             executor: self.executor.clone(),
             kill: self.kill.clone(),
-            session: None,
+            hold: Hold::default(),
         };
         let future = Box::pin(async move { self.say_or_tell().await });
         (future, again)
@@ -122,6 +129,11 @@ impl Farewell {
 
     /// Closes the cursor in the background.
     pub(crate) fn say_in_background(mut self) {
+        // A connection that it shares with a transaction is wanted there. What is left of the
+        // cursor ends with the transaction.
+        if self.executor.settings().load_balanced && self.hold.is_shared() {
+            return;
+        }
         let executor = self.executor.clone();
         executor.spawn(async move { self.say_or_tell().await });
     }

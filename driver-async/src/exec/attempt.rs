@@ -32,8 +32,10 @@ pub(super) struct Call<'a, O> {
     pub(super) executor: &'a Executor,
     pub(super) operation: &'a mut O,
     pub(super) session: Option<Session>,
-    /// The connection that the first attempt goes over, when it is given.
+    /// The connection that the next attempt goes over, when it is given.
     pub(super) connection: Option<PooledConnection<Connector>>,
+    /// Whether every attempt must go over the same connection, which a failed one leaves here.
+    pub(super) is_bound: bool,
     /// How the operation may be tried again, as far as the options and the last server allow.
     pub(super) retryability: Retryability,
     /// The same for every attempt of a retryable write, so that the server does it once.
@@ -94,6 +96,7 @@ impl<'a, O: Operation> Call<'a, O> {
             operation,
             session,
             connection: None,
+            is_bound: false,
             retryability,
             transaction_number: None,
             opens_cursor: false,
@@ -208,7 +211,7 @@ impl<'a, O: Operation> Call<'a, O> {
             // Before any wait: the server may be found out of reach, and its times be forgotten.
             self.round_trip = server.minimum_round_trip();
         }
-        let mut connection = match self.connection.take() {
+        let mut connection = match self.kept_connection() {
             Some(kept) => kept,
             None => match server.pool().check_out(&self.connects_until).await {
                 Ok(connection) => connection,
@@ -223,8 +226,29 @@ impl<'a, O: Operation> Call<'a, O> {
             Ok(output) => Ok((output, connection)),
             Err(error) => {
                 self.judge(server, &connection, &error, &facts);
+                let connection = self.settle(connection);
+                self.connection = connection.filter(|_| self.is_bound);
                 Err(self.failure(server, error, Some(&facts)))
             }
+        }
+    }
+
+    /// The connection that the operation must go over.
+    fn kept_connection(&mut self) -> Option<PooledConnection<Connector>> {
+        self.connection.take().or_else(|| {
+            let session = self.explicit_session()?;
+            session.take_connection(self.operation.in_session())
+        })
+    }
+
+    /// Leaves the connection to the transaction that is bound to it, or else gives it back.
+    pub(super) fn settle(
+        &self,
+        connection: PooledConnection<Connector>,
+    ) -> Option<PooledConnection<Connector>> {
+        match self.explicit_session() {
+            Some(session) => session.keep_connection(self.operation.in_session(), connection),
+            None => Some(connection),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::{
     error::Result,
     event::log::selection::{self, SelectionLog},
     operation::{Operation, Selection},
-    pool::PooledConnection,
+    pool::{PooledConnection, Purpose},
     proto::{
         retry::{Attempts, Decision},
         selection::Wanted,
@@ -45,8 +45,9 @@ pub(crate) struct Origin {
 pub(crate) struct Hold {
     /// The session that the cursor belongs to.
     pub(crate) session: Option<Session>,
-    /// The connection on which the server goes on to send batches without being asked. It is
-    /// closed, not returned, when it is dropped before the last of them.
+    /// The connection that the cursor is bound to. Either the server goes on to send batches on it
+    /// without being asked, and it is closed, not returned, when it is dropped before the last of
+    /// them; or a load balancer stands before the server, and no other leads to the cursor.
     connection: Option<PooledConnection<Connector>>,
 }
 
@@ -58,15 +59,32 @@ impl Hold {
         }
     }
 
-    /// The session, unless the server is at work in it; the connection is let go of first, so
-    /// that the next command can have its place.
-    pub(crate) fn release(self) -> Option<Session> {
+    /// What is left for the cursor's last command. While the server is at work in the session,
+    /// nothing is; the connection is closed first, so that the next command can have its place.
+    pub(crate) fn released(self) -> Self {
         match self.connection {
-            Some(connection) => {
+            Some(connection) if connection.is_streaming() => {
                 drop(connection);
-                None
+                Self::default()
             }
-            None => self.session,
+            connection => Self { connection, ..self },
+        }
+    }
+
+    /// Whether the connection, if one is needed, is that of a transaction.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.connection.is_none() && matches!(self.session, Some(Session::Explicit(_)))
+    }
+
+    /// Whether a command over this hold reaches the cursor.
+    fn reaches(&self, executor: &Executor) -> bool {
+        if !executor.settings().load_balanced {
+            return true;
+        }
+        match (&self.connection, &self.session) {
+            (Some(connection), _) => connection.is_reusable(),
+            (None, Some(Session::Explicit(session))) => session.has_connection(),
+            (None, _) => false,
         }
     }
 }
@@ -93,11 +111,49 @@ pub(crate) async fn execute_in<O: Operation>(
     session: Option<Session>,
     operation: &mut O,
 ) -> Result<O::Output> {
-    let mut call = Call::new(executor, operation, session);
+    finish(Call::new(executor, operation, session)).await
+}
+
+/// Like [`execute_in`], over a connection if one is given.
+///
+/// # Errors
+/// As [`execute_in`].
+pub(crate) async fn execute_over<O: Operation>(
+    executor: &Executor,
+    session: Session,
+    connection: Option<PooledConnection<Connector>>,
+    operation: &mut O,
+) -> Result<O::Output> {
+    let mut call = Call::new(executor, operation, Some(session));
+    call.connection = connection;
+    finish(call).await
+}
+
+/// Runs the last operation of a cursor, with what the cursor held. Nothing is sent, and `None` is
+/// the result, when the connection is gone that alone leads to the cursor.
+///
+/// # Errors
+/// As [`execute_in`].
+pub(crate) async fn execute_last<O: Operation>(
+    executor: &Executor,
+    hold: Hold,
+    operation: &mut O,
+) -> Result<Option<O::Output>> {
+    if !hold.reaches(executor) {
+        return Ok(None);
+    }
+    let mut call = Call::new(executor, operation, hold.session);
+    call.connection = hold.connection;
+    finish(call).await.map(Some)
+}
+
+async fn finish<O: Operation>(mut call: Call<'_, O>) -> Result<O::Output> {
     let done = run(&mut call).await?;
+    let connection = done.connection.and_then(|it| call.settle(it));
     // The session goes back before the connection, so that whoever gets the connection next finds
     // it: then as many operations as there are connections need no more sessions than that.
     drop(call);
+    drop(connection);
     Ok(done.output)
 }
 
@@ -133,12 +189,21 @@ pub(crate) async fn execute_cursor_with<O: Operation>(
         }
     };
     // A refusal that stands for an empty cursor has no server, and nothing more to ask of one.
-    let address = done
+    let connection = done.connection.as_ref();
+    let address = connection.map(|connection| connection.address().clone());
+    let mut connection = done
         .connection
-        .map(|connection| connection.address().clone());
+        .and_then(|connection| call.settle(connection))
+        .filter(|_| executor.settings().load_balanced);
+    if let Some(connection) = &mut connection {
+        connection.keep_for(Purpose::Cursor);
+    }
     let origin = Origin {
         address: address.unwrap_or_default(),
-        hold: Hold::with_session(call.session.take()),
+        hold: Hold {
+            session: call.session.take(),
+            connection,
+        },
         timeout: CursorTimeout::new(
             call.operation.timeout().with_deadline(call.deadline),
             call.operation.timeout_mode(),
@@ -161,12 +226,16 @@ pub(crate) async fn execute_with<O: Operation>(
 ) -> Result<O::Output> {
     let mut call = Call::new(executor, operation, hold.session.take());
     call.connection = hold.connection.take();
+    let is_balanced = executor.settings().load_balanced;
+    call.is_bound = is_balanced && call.connection.is_some();
     let outcome = run(&mut call).await;
+    hold.connection = call.connection.take();
     hold.session = call.session.take();
     let done = outcome?;
     hold.connection = done
         .connection
-        .filter(|connection| connection.is_streaming());
+        .and_then(|connection| call.settle(connection))
+        .filter(|connection| call.is_bound || connection.is_streaming());
     Ok(done.output)
 }
 

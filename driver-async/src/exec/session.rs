@@ -14,6 +14,7 @@ use crate::{
     exec::{self, Executor},
     operation::{KillSessions, Operation},
     options::SessionOptions,
+    pool::{PooledConnection, Purpose},
     proto::{
         cluster_time::ClusterTime,
         session::{InSession, SessionState, Stamp},
@@ -22,6 +23,7 @@ use crate::{
         topology::ServerType,
         transaction::{End, OwnConcerns},
     },
+    topology::Connector,
 };
 
 /// The session that a command goes out with.
@@ -147,6 +149,9 @@ pub(crate) struct ExplicitSession {
     executor: Executor,
     /// Locked for moments only, never across an await.
     state: Mutex<SessionState>,
+    /// The connection that alone leads to the server of the transaction, between two commands of
+    /// it, behind a load balancer.
+    connection: Mutex<Option<PooledConnection<Connector>>>,
 }
 
 impl ExplicitSession {
@@ -161,6 +166,7 @@ impl ExplicitSession {
         Ok(Self {
             executor: executor.clone(),
             state: Mutex::new(state),
+            connection: Mutex::default(),
         })
     }
 
@@ -206,8 +212,10 @@ impl ExplicitSession {
         if matches!(rule, InSession::CleanUp | InSession::Ends(..)) {
             return Ok(());
         }
+        let _released;
         let mut state = self.state();
         state.transaction.begin_operation();
+        _released = self.let_go(&state);
         if state.transaction.is_active() {
             return state.transaction.check(operation_concerns(operation));
         }
@@ -235,8 +243,66 @@ impl ExplicitSession {
         if again {
             state.transaction.send_first_again();
         }
-        if facts.server_type == ServerType::Mongos && state.transaction.is_active() {
+        let is_router = matches!(
+            facts.server_type,
+            ServerType::Mongos | ServerType::LoadBalancer
+        );
+        if is_router && state.transaction.is_active() {
             state.transaction.pin(address);
+        }
+    }
+
+    /// The connection that a command of the session must go over.
+    pub(crate) fn take_connection(&self, rule: InSession) -> Option<PooledConnection<Connector>> {
+        self.pinned_to(rule)?;
+        self.connection.lock().take()
+    }
+
+    /// Gives the connection back, if there is one.
+    pub(crate) fn release_connection(&self) {
+        let connection = self.connection.lock().take();
+        drop(connection);
+    }
+
+    /// Whether there is a connection that a command must go over.
+    pub(super) fn has_connection(&self) -> bool {
+        self.connection.lock().is_some()
+    }
+
+    /// Keeps the connection that a command went over for the rest of the transaction, or gives it
+    /// back when it is not bound to one.
+    pub(super) fn keep_connection(
+        &self,
+        rule: InSession,
+        mut connection: PooledConnection<Connector>,
+    ) -> Option<PooledConnection<Connector>> {
+        let is_balanced = self.executor.settings().load_balanced;
+        if !is_balanced
+            || matches!(rule, InSession::Ends(End::Abort, _))
+            || self.pinned_to(rule).is_none()
+        {
+            return Some(connection);
+        }
+        connection.keep_for(Purpose::Transaction);
+        self.connection.lock().replace(connection)
+    }
+
+    /// Unbinds the transaction from its router, and gives its connection back.
+    pub(crate) fn unpin(&self) {
+        let mut state = self.state();
+        state.transaction.unpin();
+        let released = self.let_go(&state);
+        drop(state);
+        drop(released);
+    }
+
+    /// Lets go of the connection unless the transaction is bound to it. It is for the caller to
+    /// drop, after the state is unlocked: listeners hear of it.
+    #[must_use]
+    pub(crate) fn let_go(&self, state: &SessionState) -> Option<PooledConnection<Connector>> {
+        match state.transaction.pinned() {
+            Some(_) => None,
+            None => self.connection.lock().take(),
         }
     }
 
@@ -259,6 +325,7 @@ impl ExplicitSession {
 
     /// Labels the error of an attempt, if it was part of a transaction.
     pub(super) fn failed(&self, rule: InSession, error: &mut Error) {
+        let _released;
         let mut state = self.state();
         let end = match rule {
             InSession::Ends(end, number) if number == state.server.transaction_number() => {
@@ -270,6 +337,7 @@ impl ExplicitSession {
             _ => return,
         };
         state.transaction.failed(end, error);
+        _released = self.let_go(&state);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
     time::Instant,
 };
@@ -201,11 +201,11 @@ impl<C: Connect> Turn<'_, C> {
         let counts = self.inner.read(|state| state.counts());
         let error = Error::timeout(format!(
             "timed out while checking out a connection from connection pool after {:?} ({}); \
-             maxPoolSize: {}, connections in use: {}, being established: {}, waiting check-outs: {}",
+             maxPoolSize: {}, {}, being established: {}, waiting check-outs: {}",
             deadline.limit(),
             deadline.cause(),
             self.inner.options().max_pool_size_text(),
-            counts.in_use,
+            in_use_text(self.inner, counts.in_use),
             counts.pending,
             counts.waiting,
         ))
@@ -226,6 +226,21 @@ impl<C: Connect> Drop for Turn<'_, C> {
         self.inner
             .change(|state| ((), state.abandon_wait(ticket, self.started, now)));
     }
+}
+
+/// How many connections are in use, and what for where some are kept for long: then it is what
+/// keeps them that has to be looked at.
+fn in_use_text<C: Connect>(inner: &Inner<C>, in_use: usize) -> String {
+    if !inner.options().load_balanced {
+        return format!("connections in use: {in_use}");
+    }
+    let cursors = inner.kept.cursors.load(Ordering::Relaxed);
+    let transactions = inner.kept.transactions.load(Ordering::Relaxed);
+    let others = in_use.saturating_sub(cursors + transactions);
+    format!(
+        "connections in use by cursors: {cursors}, connections in use by transactions: \
+         {transactions}, connections in use by other operations: {others}"
+    )
 }
 
 fn refusal_error<C: Connect>(inner: &Inner<C>, refusal: Refusal) -> Error {

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::Waker,
 };
@@ -34,6 +34,14 @@ pub(super) struct Inner<C: Connect> {
     events: OrderedEvents<CmapEvent>,
     state: Mutex<State<C>>,
     pub(super) upkeep: Upkeep,
+    pub(super) kept: Kept,
+}
+
+/// How many connections are kept for what goes on over one of them. Those are in use too.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    pub(super) cursors: AtomicUsize,
+    pub(super) transactions: AtomicUsize,
 }
 
 /// How the upkeep task is started and woken.
@@ -95,6 +103,7 @@ impl<C: Connect> Inner<C> {
                 settled: Notify::new(),
                 has_failed: AtomicBool::new(false),
             },
+            kept: Kept::default(),
         }
     }
 

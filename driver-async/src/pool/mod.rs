@@ -34,6 +34,7 @@ pub use crate::{
 };
 pub(crate) use check_out::until_interrupted;
 pub use pooled_connection::PooledConnection;
+pub(crate) use pooled_connection::Purpose;
 
 /// How long the upkeep waits after a failure to establish a connection that did not clear the
 /// pool. A failure that did is followed by the next successful check of the server.

@@ -3,12 +3,15 @@
 use std::{
     fmt,
     ops::{Deref, DerefMut},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use super::{
     Connect, Generation, Interrupt, PoolMember,
-    inner::{Inner, Member},
+    inner::{Inner, Kept, Member},
 };
 use crate::{clock, error::Error};
 
@@ -20,6 +23,23 @@ pub struct PooledConnection<C: Connect> {
     inner: Arc<Inner<C>>,
     /// Present until the drop.
     member: Option<Box<Member<C>>>,
+    purpose: Option<Purpose>,
+}
+
+/// What a connection is kept for, beyond one command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Cursor,
+    Transaction,
+}
+
+impl Purpose {
+    fn count(self, kept: &Kept) -> &AtomicUsize {
+        match self {
+            Self::Cursor => &kept.cursors,
+            Self::Transaction => &kept.transactions,
+        }
+    }
 }
 
 impl<C: Connect> PooledConnection<C> {
@@ -27,6 +47,27 @@ impl<C: Connect> PooledConnection<C> {
         Self {
             inner: Arc::clone(inner),
             member: Some(member),
+            purpose: None,
+        }
+    }
+
+    /// Notes what the connection is kept for, for those who wait for one in vain.
+    pub(crate) fn keep_for(&mut self, purpose: Purpose) {
+        if self.purpose == Some(purpose) {
+            return;
+        }
+        self.end_purpose();
+        self.purpose = Some(purpose);
+        purpose
+            .count(&self.inner.kept)
+            .fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn end_purpose(&mut self) {
+        if let Some(purpose) = self.purpose.take() {
+            purpose
+                .count(&self.inner.kept)
+                .fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -73,6 +114,7 @@ impl<C: Connect> DerefMut for PooledConnection<C> {
 
 impl<C: Connect> Drop for PooledConnection<C> {
     fn drop(&mut self) {
+        self.end_purpose();
         let Some(member) = self.member.take() else {
             return;
         };

@@ -14,13 +14,15 @@ use crate::{
     client::Client,
     error::Result,
     exec::{self, ExplicitSession, Session},
-    operation::EndTransaction,
+    operation::{EndTransaction, Operation},
     options::{SessionOptions, TransactionOptions},
+    pool::PooledConnection,
     proto::{
         cluster_time::ClusterTime,
         session::SessionState,
         transaction::{End, EndCommand},
     },
+    topology::Connector,
 };
 pub use transaction::TransactionRun;
 
@@ -141,7 +143,11 @@ impl ClientSession {
             max_commit_time: None,
             timeout: None,
         };
-        self.inner.state().start_transaction(options, &inherited)
+        let _released;
+        let mut state = self.inner.state();
+        let started = state.start_transaction(options, &inherited);
+        _released = self.inner.let_go(&state);
+        started
     }
 
     /// Commits or aborts the transaction.
@@ -162,11 +168,10 @@ impl ClientSession {
             }
             End::Abort => {
                 let aborting = Aborting(self);
-                tell_abort(&self.inner, operation).await;
-                let mut state = self.inner.state();
-                state.transaction.unpin();
-                state.transaction.end_told();
-                drop(state);
+                let connection = self.inner.take_connection(operation.in_session());
+                tell_abort(&self.inner, connection, operation).await;
+                self.inner.unpin();
+                self.inner.state().transaction.end_told();
                 drop(aborting);
                 Ok(())
             }
@@ -190,9 +195,11 @@ impl ClientSession {
         drop(state);
         let session = Arc::clone(&self.inner);
         let executor = session.executor().clone();
+        // The session may be used for something else before the task runs.
+        let connection = session.take_connection(operation.in_session());
         executor.spawn(async move {
             // The session goes back before a shutdown that waits tells the servers of it.
-            tell_abort(&session, operation).await;
+            tell_abort(&session, connection, operation).await;
             drop(session);
         });
     }
@@ -233,9 +240,14 @@ fn end_with(
 
 /// Tells the server to abort. That it cannot be told is no error: in the end it aborts the
 /// transaction by itself.
-async fn tell_abort(session: &Arc<ExplicitSession>, mut operation: EndTransaction) {
+async fn tell_abort(
+    session: &Arc<ExplicitSession>,
+    connection: Option<PooledConnection<Connector>>,
+    mut operation: EndTransaction,
+) {
     let handle = Session::Explicit(Arc::clone(session));
-    let told = exec::execute_in(session.executor(), Some(handle), &mut operation).await;
+    let executor = session.executor();
+    let told = exec::execute_over(executor, handle, connection, &mut operation).await;
     if let Err(error) = told {
         tracing::debug!("a transaction could not be aborted: {error}");
     }
@@ -244,5 +256,7 @@ async fn tell_abort(session: &Arc<ExplicitSession>, mut operation: EndTransactio
 impl Drop for ClientSession {
     fn drop(&mut self) {
         self.abort_in_background();
+        // A cursor may keep the rest of the session for longer.
+        self.inner.release_connection();
     }
 }

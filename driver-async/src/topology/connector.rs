@@ -11,7 +11,7 @@ use crate::{
     deadline::{Cause, Deadline},
     error::{Error, ErrorKind, Result},
     net,
-    pool::{Connect, ConnectRequest, PoolMember},
+    pool::{Connect, ConnectRequest, Generation, PoolMember},
     proto::topology::error_rules::labelled_as_overload,
 };
 
@@ -47,13 +47,34 @@ impl Connector {
         let handshaker = &self.settings.handshaker;
         let hello = deadline.bound("the handshake", handshaker.greet(&mut connection));
         let greeted = hello.await.flatten().map_err(overload_labelled)?;
+        let service = self.service_of(&connection);
         let authentication = handshaker.authenticate(&mut connection, greeted);
-        deadline
-            .bound("authentication", authentication)
-            .await
-            .flatten()?;
+        let authentication = deadline.bound("authentication", authentication).await;
+        authentication
+            .flatten()
+            .inspect_err(|error| self.failed_at(service, error))?;
         connection.limit_round_trips(None);
         Ok(connection)
+    }
+
+    /// Behind a load balancer, the generation of the service that it chose.
+    fn service_of(&self, connection: &Connection) -> Option<Generation> {
+        let service_id = connection.facts().service_id;
+        if !self.settings.load_balanced || service_id.is_none() {
+            return None;
+        }
+        let snapshot = self.topology.upgrade()?.snapshot_owned();
+        let server = snapshot.servers.get(&self.address)?;
+        Some(server.pool().generation(service_id))
+    }
+
+    /// Tells the topology of a failure at a service, which the pool does not know yet.
+    fn failed_at(&self, service: Option<Generation>, error: &Error) {
+        if let Some(service) = service
+            && let Some(topology) = self.topology.upgrade()
+        {
+            topology.report_connect_error(&self.address, error, service);
+        }
     }
 }
 

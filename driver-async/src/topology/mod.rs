@@ -189,6 +189,12 @@ impl Topology {
                 ..Effects::default()
             },
         );
+        if self.settings.load_balanced {
+            // Nobody checks a load balancer: it is known from the beginning.
+            for address in self.snapshot_owned().servers.keys() {
+                self.apply_locked(ServerDescription::load_balancer(address.clone()));
+            }
+        }
         self.phase.store(phase::OPEN, Ordering::Release);
         drop(writing);
         // Monitors deliver these before their first check. Were they delivered here, a check could

@@ -54,18 +54,19 @@ impl Generations {
         generation != self.current(generation.service_id)
     }
 
-    /// Makes every connection of the pool, or of the service, stale. False when the service has no
-    /// connections, so that there is nothing to clear.
-    pub(super) fn bump(&mut self, service_id: Option<ObjectId>) -> bool {
+    /// Makes every connection of the pool, or of the service, stale. A service without connections
+    /// stays in its first generation.
+    pub(super) fn bump(&mut self, service_id: Option<ObjectId>) {
         let number = match service_id {
-            None => &mut self.pool,
-            Some(id) => match self.services.get_mut(&id) {
-                Some(service) => &mut service.generation,
-                None => return false,
-            },
+            None => Some(&mut self.pool),
+            Some(id) => {
+                let service = self.services.get_mut(&id);
+                service.map(|service| &mut service.generation)
+            }
         };
-        *number = number.wrapping_add(1);
-        true
+        if let Some(number) = number {
+            *number = number.wrapping_add(1);
+        }
     }
 
     /// Counts a connection that reaches the service, and gives the connection's generation.
@@ -98,7 +99,7 @@ mod tests {
         let (one, two) = (ObjectId::new(), ObjectId::new());
         let mut generations = Generations::default();
         let (first, second) = (generations.join(one), generations.join(two));
-        assert!(generations.bump(Some(one)));
+        generations.bump(Some(one));
         assert!(generations.is_stale(first));
         assert!(!generations.is_stale(second));
         assert_eq!(generations.join(one).number(), 1);
@@ -111,7 +112,7 @@ mod tests {
         let generation = generations.join(id);
         generations.bump(Some(id));
         generations.leave(generation);
+        generations.bump(Some(id));
         assert_eq!(generations.current(Some(id)).number(), 0);
-        assert!(!generations.bump(Some(id)));
     }
 }

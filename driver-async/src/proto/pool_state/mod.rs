@@ -138,9 +138,7 @@ impl<T, W> PoolState<T, W> {
         } else {
             None
         };
-        if !self.generations.bump(service_id) {
-            return effects;
-        }
+        self.generations.bump(service_id);
         if self.phase == Phase::Ready {
             self.journal
                 .cleared(service_id, cause.interrupt_in_use, &mut effects.events);
