@@ -118,8 +118,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync> Collection<T> {
     /// The document comes as it was before unless [`ReturnDocument::After`] is asked for.
     ///
     /// # Errors
-    /// An invalid-argument error for a replacement with update operators, a BSON error for one
-    /// that is no document; otherwise as [`Collection::find_one_and_update`].
+    /// An invalid-argument error for a replacement that begins with an operator or is larger than
+    /// the server takes (16 MiB), a BSON error for one that is no document; otherwise as [`Collection::find_one_and_update`].
     pub fn find_one_and_replace(
         &self,
         filter: Document,

@@ -49,7 +49,8 @@ impl<T: Serialize + Send + Sync> Collection<T> {
     /// server's manual.
     ///
     /// # Errors
-    /// A BSON error for a value that is no document, the server's write errors (such as one for a
+    /// A BSON error for a value that is no document, an invalid-argument error for one larger than
+    /// the server takes (16 MiB), the server's write errors (such as one for a
     /// [duplicate key](crate::error::Error::is_duplicate_key)), those of selection and network.
     pub fn insert_one(&self, doc: impl Borrow<T>) -> InsertOne<'_> {
         let mut payload = Payload::default();

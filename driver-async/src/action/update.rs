@@ -75,8 +75,9 @@ impl<T: Serialize + Send + Sync> Collection<T> {
     /// Replaces the first document that matches a query, all but its `_id`.
     ///
     /// # Errors
-    /// An invalid-argument error for a replacement with update operators, a BSON error for one
-    /// that is no document, the server's write errors, those of selection and network.
+    /// An invalid-argument error for a replacement that begins with an operator or is larger than
+    /// the server takes (16 MiB), a BSON error for one that is no document, the server's write
+    /// errors, those of selection and network.
     pub fn replace_one(&self, query: Document, replacement: impl Borrow<T>) -> ReplaceOne<'_> {
         let replacement = bson::serialize_to_raw_document_buf(replacement.borrow());
         ReplaceOne {

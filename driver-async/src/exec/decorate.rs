@@ -125,6 +125,7 @@ fn write_concern(
 
     match &concern.w {
         Some(Acknowledgment::Nodes(nodes)) => {
+            // Larger ones were refused before a server was selected.
             command.append_i32("w", i32::try_from(*nodes).unwrap_or(i32::MAX))?;
         }
         Some(Acknowledgment::Majority) => command.append_str("w", "majority")?,
