@@ -15,13 +15,14 @@ use crate::flavor::driver::bson::{Document, doc};
 use crate::flavor::driver::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR};
 use crate::flavor::driver::gridfs::GridFsBucket;
 use crate::flavor::driver::options::{CollectionOptions, CursorType, GridFsBucketOptions};
-use crate::flavor::{Read, Write, go, run_in_transaction, wait};
+use crate::flavor::{Read, Write, go, next, run_in_transaction, wait};
 
 conformance_tests::behaviours! {
     T0 a_reply_that_came_too_late_is_never_taken_for_another: Either, FailPoint, since (4, 4);
     T1 the_batches_of_many_inserts_share_one_timeout: Standalone, FailPoint, since (4, 4);
     T4 in_the_background_the_timeout_holds_for_each_command: Standalone, Disturbs;
     T5 one_call_of_a_tailable_cursor_has_one_timeout: Either, FailPoint, since (4, 4);
+    T5 one_call_of_a_change_stream_has_one_timeout_and_the_next_goes_on: ReplicaSet, FailPoint;
     T6 closing_an_upload_can_run_out_of_time: Either, FailPoint, since (4, 4);
     T6 aborting_an_upload_can_run_out_of_time: Either, FailPoint, since (4, 4);
     T7 reading_a_download_can_run_out_of_time: Either, FailPoint, since (4, 4);
@@ -131,6 +132,22 @@ fn one_call_of_a_tailable_cursor_has_one_timeout(deployment: &Deployment) {
     let error = wait!(cursor.advance()).expect_err("takes too long");
     assert_timed_out(&error);
     assert_eq!(subject.events.commands_named("getMore").len(), 2);
+}
+
+fn one_call_of_a_change_stream_has_one_timeout_and_the_next_goes_on(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "").with_people(1);
+    let people = hasty(&subject, millis(500));
+    let watch = people.watch().max_await_time(millis(50));
+    let mut changes = go!(watch).expect("opens");
+    let slow = FailPoint::times(deployment, 1000, blocking(&["getMore"], 350));
+    let error = next!(changes).expect("tells of the timeout");
+    assert_timed_out(&error.expect_err("takes too long"));
+    assert_eq!(subject.events.commands_named("getMore").len(), 2);
+    drop(slow);
+    go!(subject.people().insert_one(doc! { "_id": 1 })).expect("inserts");
+    let change = next!(changes).expect("goes on").expect("has the change");
+    assert_eq!(change.document_key, Some(doc! { "_id": 1 }));
+    assert_eq!(subject.events.commands_named("aggregate").len(), 2);
 }
 
 fn closing_an_upload_can_run_out_of_time(deployment: &Deployment) {
