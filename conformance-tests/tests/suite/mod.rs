@@ -9,6 +9,7 @@ mod authentication;
 mod bad_input;
 mod batches;
 mod bulk_writes;
+mod change_streams;
 mod collections;
 mod commands;
 mod construction;
@@ -62,6 +63,7 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
         commands::cases(),
         log_messages::cases(),
         cursors::cases(),
+        change_streams::cases(),
         run_commands::cases(),
         collections::cases(),
         indexes::cases(),
