@@ -10,6 +10,7 @@
 )]
 
 mod accounts;
+mod watcher;
 mod work;
 mod writers;
 
@@ -19,6 +20,7 @@ use conformance_tests::behaviour::Deployment;
 use motorcade_testserver as testserver;
 
 use self::accounts::Accounts;
+use self::watcher::Watcher;
 use self::work::{EndOfWork, Work};
 use self::writers::Writers;
 use super::servers::{operations, wait_until, writable};
@@ -56,13 +58,15 @@ enum Outage {
     Freeze,
 }
 
-/// Each acknowledged write is there once, and each acknowledged transfer as a whole. No error
-/// reaches the application: a write is tried again once, a transaction as a whole for 120 s, and
-/// a primary is lost only when the loss before is overcome.
+/// Each acknowledged write is there once, each acknowledged transfer as a whole, and a change
+/// stream sees each insert once and in order. No error reaches the application: a write is tried
+/// again once, a transaction as a whole for 120 s, and a primary is lost only when the loss before
+/// is overcome.
 fn what_was_acknowledged_survives_elections(deployment: &Deployment) {
     let client = wait!(Client::with_uri_str(deployment.uri_with(OPTIONS))).expect("parses");
     let database = client.database(deployment.database_name());
     let writers = Writers::of(&database, WRITERS);
+    let watcher = Watcher::of(&writers.inserted);
     let accounts = Accounts::open(&client, &database);
     let work = Work::new(WRITERS + TELLERS);
     let outages = std::thread::scope(|scope| {
@@ -86,6 +90,7 @@ fn what_was_acknowledged_survives_elections(deployment: &Deployment) {
         outages
     });
     writers.check(&work.done()[..WRITERS]);
+    watcher.check(&work.done()[..WRITERS]);
     accounts.check(&work.done()[WRITERS..]);
     outages.tell(work.done().iter().sum());
 }
@@ -181,7 +186,9 @@ impl Outages {
             return;
         }
         let driver = FLAVOR.name();
-        eprintln!("{driver}: {done} writes and transfers, each of them there once");
+        eprintln!(
+            "{driver}: {done} writes and transfers, each of them there once and each insert seen once"
+        );
         for outage in [Outage::StepDown, Outage::Kill, Outage::Freeze] {
             let of_kind = || self.lasted.iter().filter(|lasted| lasted.outage == outage);
             let whole = median_and_worst(of_kind().map(|lasted| lasted.whole));

@@ -10,7 +10,7 @@ use crate::flavor::{collect, go};
 
 /// Each writer inserts numbered documents and counts up in a document of its own.
 pub(super) struct Writers {
-    inserted: Collection<Document>,
+    pub(super) inserted: Collection<Document>,
     counted: Collection<Document>,
 }
 
