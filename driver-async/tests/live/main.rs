@@ -11,6 +11,7 @@
 
 mod aborted;
 mod dropped;
+mod dropped_changes;
 mod dropped_sessions;
 mod gridfs;
 mod hostile;
