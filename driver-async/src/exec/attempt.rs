@@ -327,7 +327,9 @@ impl<'a, O: Operation> Call<'a, O> {
         let outcome = until_interrupted(&interrupt, exchange).await;
         let outcome = outcome.unwrap_or_else(|| Err(Interrupt::error(server.address())));
         if let Some(session) = &mut self.session {
-            session.opening_ended();
+            if self.opens_cursor {
+                session.opening_ended();
+            }
             if outcome.is_ok() && !connection.is_streaming() {
                 session.reply_read();
             }

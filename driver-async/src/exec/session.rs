@@ -69,18 +69,19 @@ impl Session {
         self.with_server(ServerSession::reply_read);
     }
 
-    /// Notes that somebody waited for the command that may leave a cursor.
-    pub(super) fn opening_ended(&mut self) {
-        if let Self::Implicit(session) = self {
-            session.opening = None;
+    /// Notes that the command that goes out may leave a cursor on this server.
+    pub(super) fn opens_cursor_on(&mut self, address: &ServerAddress) {
+        match self {
+            Self::Implicit(session) => session.opening = Some(address.clone()),
+            Self::Explicit(session) => session.state().opening.push(address.clone()),
         }
     }
 
-    /// Notes that the command that is out may leave a cursor on this server.
-    pub(super) fn opens_cursor_on(&mut self, address: &ServerAddress) {
-        // One of the application's is not the command's to kill. Its cursors end with it.
-        if let Self::Implicit(session) = self {
-            session.opening = Some(address.clone());
+    /// Notes that somebody waited for that command.
+    pub(super) fn opening_ended(&mut self) {
+        match self {
+            Self::Implicit(session) => session.opening = None,
+            Self::Explicit(session) => drop(session.state().opening.pop()),
         }
     }
 
@@ -113,33 +114,33 @@ impl ImplicitSession {
             opening: None,
         }
     }
-
-    /// Has a server close the cursor whose number nobody will learn, and which it would keep for
-    /// 10 minutes: the connection ends unread, and the session that the cursor belongs to is not
-    /// used again.
-    fn kill(&self, address: ServerAddress) {
-        let api = self.executor.settings().server_api.as_ref();
-        if api.is_some_and(|api| matches!(api.get_bool("apiStrict"), Ok(true))) {
-            // The command is not part of the Stable API.
-            return;
-        }
-        let executor = self.executor.clone();
-        let mut kill = KillSessions::new(*self.server.id(), address);
-        self.executor.spawn(async move {
-            if let Err(error) = exec::execute(&executor, &mut kill).await {
-                tracing::debug!("the cursor of a dropped operation could not be closed: {error}");
-            }
-        });
-    }
 }
 
 impl Drop for ImplicitSession {
     fn drop(&mut self) {
         if let Some(address) = self.opening.take() {
-            self.kill(address);
+            kill(&self.executor, *self.server.id(), address);
         }
         self.executor.put_back_session(self.server.take());
     }
+}
+
+/// Has a server close the cursor whose number nobody will learn, and which it would keep for 10
+/// minutes: the connection ends unread, and the session that the cursor belongs to is not used
+/// again.
+fn kill(executor: &Executor, session_id: [u8; 16], address: ServerAddress) {
+    let api = executor.settings().server_api.as_ref();
+    if api.is_some_and(|api| matches!(api.get_bool("apiStrict"), Ok(true))) {
+        // The command is not part of the Stable API.
+        return;
+    }
+    let mut kill = KillSessions::new(session_id, address);
+    let in_background = executor.clone();
+    executor.spawn(async move {
+        if let Err(error) = exec::execute(&in_background, &mut kill).await {
+            tracing::debug!("the cursor of a dropped operation could not be closed: {error}");
+        }
+    });
 }
 
 /// A session that the application started. It goes back to the pool when its last holder is
@@ -352,7 +353,11 @@ fn operation_concerns<O: Operation>(operation: &O) -> OwnConcerns<'_> {
 
 impl Drop for ExplicitSession {
     fn drop(&mut self) {
-        let session = self.state.get_mut().server.take();
-        self.executor.put_back_session(session);
+        let state = self.state.get_mut();
+        // Not before: until now it was the application's, and its other cursors with it.
+        for address in state.opening.drain(..) {
+            kill(&self.executor, *state.server.id(), address);
+        }
+        self.executor.put_back_session(state.server.take());
     }
 }

@@ -5,6 +5,7 @@
 use bson::{RawDocument, Timestamp};
 
 use crate::{
+    address::ServerAddress,
     deadline::Deadline,
     error::{Error, ErrorKind, Result},
     options::{ReadConcern, ReadConcernLevel, SessionOptions, TransactionOptions},
@@ -70,6 +71,8 @@ pub(crate) struct SessionState {
     snapshot_time: Option<Timestamp>,
     operation_time: Option<Timestamp>,
     cluster_clock: ClusterClock,
+    /// The servers that may have made a cursor for a command that is out, or was given up.
+    pub(crate) opening: Vec<ServerAddress>,
     timeout: Timeout,
     /// When the time of the call is up that runs a transaction to its end.
     pub(crate) deadline: Option<Deadline>,
@@ -105,6 +108,7 @@ impl SessionState {
             snapshot_time: options.snapshot_time,
             operation_time: None,
             cluster_clock: ClusterClock::default(),
+            opening: Vec::new(),
             timeout: Timeout::inherited(options.default_timeout).or(inherited),
             deadline: None,
         })

@@ -13,7 +13,7 @@ use motorcade_testserver::Deployment;
 use crate::{
     dropped::{MOST_POLLS, check_answers, fill, people, polled},
     ledger::Ledger,
-    servers::{eventually, options, turn},
+    servers::{eventually, open_cursors, options, turn},
 };
 
 /// How long the servers may take to learn that a transaction was given up.
@@ -191,6 +191,27 @@ async fn an_end_dropped_in_the_queue_leaves_no_transaction_open() {
     }
     client.shutdown().await;
     ledger.check_free_sessions();
+}
+
+/// A find whose future is dropped when the server has made its cursor, but the reply was not read.
+#[tokio::test]
+async fn a_find_dropped_before_its_reply_leaves_no_cursor_when_its_session_ends() {
+    let _turn = turn();
+    let deployment = Deployment::replica_set(1).start().unwrap();
+    let (client, ledger) = warm_client(&deployment, "dropped-find", 10).await;
+    let before = open_cursors(&deployment);
+    let look = || open_cursors(&deployment);
+    let mut session = client.start_session().await.unwrap();
+    let people = people(&client);
+    let find = people.find(doc! {}).batch_size(2).session(&mut session);
+    let mut find = Box::pin(find.into_future());
+    assert!(polled(&mut find, 1).await.is_none());
+    eventually("it is open", LIMIT, look, |open| *open == before + 1).await;
+    drop(find);
+    insert(&client, &mut session).await.unwrap();
+    drop(session);
+    eventually("it is closed", LIMIT, look, |open| *open == before).await;
+    ledger.at_rest("find").await;
 }
 
 #[tokio::test]
