@@ -37,6 +37,7 @@ mod reads;
 mod recorder;
 mod retries;
 mod run_commands;
+mod secantus_bulk_writes;
 mod servers;
 mod sessions;
 mod support;
@@ -82,6 +83,7 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
         explain::cases(),
         bad_input::cases(),
         prose_crud::cases(),
+        secantus_bulk_writes::cases(),
         reads::cases(),
         bulk_writes::cases(),
         gridfs::cases(),
