@@ -11,8 +11,8 @@ use crate::{
 
 /// How long failures are answered with further attempts.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
-/// The most to wait before the second attempt, the jitter aside.
-const FIRST_BACKOFF: Duration = Duration::from_millis(5);
+/// What the waits grow from, the jitter aside.
+const BASE_BACKOFF: Duration = Duration::from_millis(5);
 /// By how much the wait grows with each attempt.
 const BACKOFF_GROWTH: f64 = 1.5;
 /// The most to wait before any attempt.
@@ -83,8 +83,8 @@ impl Attempts {
     }
 
     fn retry(&mut self, error: Error, now: Instant, jitter: f64) -> Step {
-        let growth = BACKOFF_GROWTH.powi(self.made - 1);
-        let backoff = FIRST_BACKOFF.as_secs_f64() * growth;
+        let growth = BACKOFF_GROWTH.powi(self.made);
+        let backoff = BASE_BACKOFF.as_secs_f64() * growth;
         let backoff =
             LONGEST_BACKOFF.mul_f64(jitter * (backoff / LONGEST_BACKOFF.as_secs_f64()).min(1.0));
         if self.is_over(now.saturating_duration_since(self.began) + backoff) {
@@ -133,8 +133,8 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!(waits[..3], [5_000, 7_500, 11_250]);
-        assert_eq!(waits[11..], [432_487, 500_000, 500_000]);
+        assert_eq!(waits[..2], [7_500, 11_250]);
+        assert_eq!(waits[10..], [432_487, 500_000, 500_000, 500_000]);
         assert!(matches!(
             attempts.callback_failed(transient(), now, 0.0),
             Step::RetryTransaction(Duration::ZERO)

@@ -15,8 +15,8 @@ use crate::{
 /// The wire version of MongoDB 4.4, from which on servers label retryable write errors.
 const LABELS_ERRORS: i32 = 9;
 
-/// The most to wait before the first retry after an overload, the jitter aside, unless the server
-/// says otherwise.
+/// Half of the most to wait before the first retry after an overload, the jitter aside, unless the
+/// server says otherwise.
 const BASE_BACKOFF: Duration = Duration::from_millis(100);
 /// The most to wait before any retry.
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
@@ -106,15 +106,15 @@ impl Attempts {
 
     fn backoff(&self, error: &Error, jitter: f64) -> Duration {
         let base = base_backoff(error).unwrap_or(BASE_BACKOFF);
-        let longest = base.saturating_mul(2_u32.saturating_pow(self.failed));
+        let longest = base.saturating_mul(2_u32.saturating_pow(self.failed.saturating_add(1)));
         longest.min(MAX_BACKOFF).mul_f64(jitter)
     }
 }
 
-/// The wait that the server proposes for a first retry.
+/// What the server proposes in place of [`BASE_BACKOFF`]; only a positive number counts.
 fn base_backoff(error: &Error) -> Option<Duration> {
     match &*error.kind {
-        ErrorKind::Command(command) => command.base_backoff,
+        ErrorKind::Command(command) => command.base_backoff.filter(|base| !base.is_zero()),
         _ => None,
     }
 }
@@ -203,7 +203,7 @@ mod tests {
         let busy = (0..7).map(|_| (overload(1), true));
         assert_eq!(course(busy, &limited).0.len(), 2);
         let late = Policy {
-            time_left: Some(Duration::from_millis(100)),
+            time_left: Some(Duration::from_millis(200)),
             ..limited
         };
         assert!(course([(overload(1), true)], &late).0.is_empty());
@@ -240,14 +240,14 @@ mod tests {
         let failures = || (1..9).map(|code| (overload(code), true));
         let millis = |millis| Some(Duration::from_millis(millis));
         let (waits, code) = course(failures(), &policy(Retryability::None));
-        assert_eq!(waits, [millis(100), millis(200)]);
+        assert_eq!(waits, [millis(200), millis(400)]);
         assert_eq!(code, Some(Some(3)));
         let patient = Policy {
             max_overload_retries: 7,
             ..policy(Retryability::None)
         };
         let (waits, _) = course(failures(), &patient);
-        assert_eq!(waits.last(), Some(&millis(6_400)));
+        assert_eq!(waits.last(), Some(&millis(10_000)));
         let refused = Policy {
             after_overload: false,
             ..policy(Retryability::None)
@@ -259,20 +259,23 @@ mod tests {
 
     #[test]
     fn the_server_may_propose_the_wait() {
-        let reply = bson::rawdoc! { "ok": 0, "code": 462, "baseBackoffMS": 7_i64 };
-        let kind = ErrorKind::Command(crate::error::CommandError::from_reply(&reply));
-        let error = Error::from(kind)
-            .with_label(SYSTEM_OVERLOADED_ERROR)
-            .with_label(RETRYABLE_ERROR);
-        let (waits, _) = course([(error, true)], &policy(Retryability::None));
-        assert_eq!(waits, [Some(Duration::from_millis(7))]);
+        for (proposed, wanted) in [(7_i64, 14), (0, 200), (-1, 200)] {
+            let reply = bson::rawdoc! { "ok": 0, "code": 462, "baseBackoffMS": proposed };
+            let kind = ErrorKind::Command(crate::error::CommandError::from_reply(&reply));
+            let error = Error::from(kind)
+                .with_label(SYSTEM_OVERLOADED_ERROR)
+                .with_label(RETRYABLE_ERROR);
+            let (waits, _) = course([(error, true)], &policy(Retryability::None));
+            let wanted = Duration::from_millis(wanted);
+            assert_eq!(waits, [Some(wanted)], "baseBackoffMS {proposed}");
+        }
     }
 
     #[test]
     fn an_overload_among_other_errors_sets_the_number_of_retries() {
         let mixed = [(overload(1), true), (network(), true), (network(), true)];
         let (waits, _) = course(mixed, &policy(Retryability::Read));
-        assert_eq!(waits, [Some(Duration::from_millis(100)), None]);
+        assert_eq!(waits, [Some(Duration::from_millis(200)), None]);
         let none = Policy {
             max_overload_retries: 0,
             ..policy(Retryability::Read)
