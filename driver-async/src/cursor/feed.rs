@@ -389,6 +389,11 @@ impl Feed {
         Ok(found)
     }
 
+    /// Whether there are documents at hand. Cheaper than their number, which takes a walk.
+    pub(crate) fn has_held(&self) -> bool {
+        !self.batches.is_drained()
+    }
+
     /// How many documents are at hand.
     pub(crate) fn held(&self) -> usize {
         self.batches.unread()

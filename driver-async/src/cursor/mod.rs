@@ -179,7 +179,7 @@ impl<T> Cursor<T> {
 
     /// Whether the next step needs no request.
     pub(crate) fn has_held(&self) -> bool {
-        self.feed.held() > 0
+        self.feed.has_held()
     }
 
     /// From now on has the next batch fetched while the current one is walked.
