@@ -24,7 +24,7 @@ use crate::{
     results::CollectionBulkWriteResult,
 };
 
-pub(super) use self::statements::{Kind, at, check_size};
+pub(super) use self::statements::{Kind, at};
 pub(crate) use self::{insert_many::insert_many_result, statements::Statements};
 
 /// Room in a message for what the executor adds to a command: the session, the cluster time with

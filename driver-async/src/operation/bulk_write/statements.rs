@@ -13,7 +13,7 @@ use crate::{
         update::{check_replacement, check_update, write_update},
     },
     proto::{
-        bulk_split::{BatchLimits, Documents, Payload},
+        bulk_split::{BatchLimits, Documents, Payload, check_size},
         wire::DocumentWriter,
     },
 };
@@ -253,21 +253,6 @@ impl Statements {
         let place = self.places.of(kind).get(statement);
         (place.copied().unwrap_or_default(), size)
     }
-}
-
-pub(in crate::operation) fn check_size(
-    what: &str,
-    index: usize,
-    size: usize,
-    most: usize,
-) -> Result<()> {
-    if size > most {
-        return Err(Error::invalid_argument(format!(
-            "the {what} at index {index} has {size} bytes and the server takes at most {most}; \
-             nothing was written"
-        )));
-    }
-    Ok(())
 }
 
 /// Says which of the writes cannot be used.

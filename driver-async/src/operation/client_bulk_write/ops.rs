@@ -9,7 +9,7 @@ use crate::{
     namespace::Namespace,
     operation::{
         COMMAND_MARGIN, Target,
-        bulk_write::{Kind, at, check_size},
+        bulk_write::{Kind, at},
         update::{check_replacement, check_update, write_update},
     },
     options::{
@@ -17,7 +17,7 @@ use crate::{
         UpdateOneModel, WriteModel,
     },
     proto::{
-        bulk_split::{BatchLimits, Documents, IdFiller},
+        bulk_split::{BatchLimits, Documents, IdFiller, check_size},
         wire::DocumentWriter,
     },
 };

@@ -4,4 +4,4 @@ mod documents;
 mod payload;
 
 pub(crate) use documents::{BatchLimits, Documents};
-pub(crate) use payload::{IdFiller, Payload};
+pub(crate) use payload::{IdFiller, Payload, check_size};

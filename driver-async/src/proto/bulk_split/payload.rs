@@ -54,14 +54,22 @@ impl Payload {
     /// An invalid-argument error that names the largest document's index and size.
     pub(crate) fn check_sizes(&self, max_document_size: usize) -> Result<()> {
         let (index, size) = self.documents.largest();
-        if size > max_document_size {
-            return Err(Error::invalid_argument(format!(
-                "the document at index {index} has {size} bytes and the server takes at most \
-                 {max_document_size}; nothing was inserted"
-            )));
-        }
-        Ok(())
+        check_size("document", index, size, max_document_size)
     }
+}
+
+/// Refuses what the server would refuse, before anything is sent.
+///
+/// # Errors
+/// An invalid-argument error that names the index and the size of what is too large.
+pub(crate) fn check_size(what: &str, index: usize, size: usize, most: usize) -> Result<()> {
+    if size > most {
+        return Err(Error::invalid_argument(format!(
+            "the {what} at index {index} has {size} bytes and the server takes at most {most}; \
+             nothing was written"
+        )));
+    }
+    Ok(())
 }
 
 /// Serialises documents to insert, and gives an `_id` to those that have none.
