@@ -271,6 +271,10 @@ impl<'a, O: Operation> Call<'a, O> {
             has_sessions && facts.server_type != ServerType::Standalone && acknowledged;
         if self.retryability == Retryability::Write && !retries_writes {
             self.retryability = Retryability::None;
+            // What an earlier attempt failed with is reported then.
+            if self.transaction_number.is_some() {
+                return Err(Error::internal("the server cannot tell a repeated write"));
+            }
         }
         let ends = matches!(self.operation.in_session(), InSession::Ends(..));
         if self.retryability == Retryability::Write && !ends && self.transaction_number.is_none() {
