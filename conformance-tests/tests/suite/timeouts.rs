@@ -112,7 +112,7 @@ fn in_the_background_the_timeout_holds_for_each_command(deployment: &Deployment)
     events.wait_for_count("end of it", 1, Event::is_connection_closed);
     let often = doc! { "times": 1000 };
     let commands = ["hello", "isMaster", "saslContinue"];
-    let subject = warmed(often, blocking(&commands, 300), 500);
+    let subject = warmed(often, blocking(&commands, 600), 1500);
     let events = &subject.events;
     events.wait_for_count("connection", 1, Event::is_connection_ready);
     assert_eq!(events.count(Event::is_connection_closed), 0);
@@ -123,8 +123,8 @@ fn one_call_of_a_tailable_cursor_has_one_timeout(deployment: &Deployment) {
     let database = subject.database();
     go!(database.create_collection("people").capped(true).size(4096)).expect("creates");
     let subject = subject.with_people(1);
-    let people = hasty(&subject, millis(500));
-    let _slow = FailPoint::times(deployment, 1000, blocking(&["getMore"], 350));
+    let people = hasty(&subject, millis(2000));
+    let _slow = FailPoint::times(deployment, 1000, blocking(&["getMore"], 1400));
     let find = people.find(doc! {}).cursor_type(CursorType::Tailable);
     let mut cursor = go!(find).expect("finds");
     assert!(wait!(cursor.advance()).expect("is at hand"));
@@ -136,10 +136,10 @@ fn one_call_of_a_tailable_cursor_has_one_timeout(deployment: &Deployment) {
 
 fn one_call_of_a_change_stream_has_one_timeout_and_the_next_goes_on(deployment: &Deployment) {
     let subject = Observed::new(deployment, "").with_people(1);
-    let people = hasty(&subject, millis(500));
+    let people = hasty(&subject, millis(2000));
     let watch = people.watch().max_await_time(millis(50));
     let mut changes = go!(watch).expect("opens");
-    let slow = FailPoint::times(deployment, 1000, blocking(&["getMore"], 350));
+    let slow = FailPoint::times(deployment, 1000, blocking(&["getMore"], 1400));
     let error = next!(changes).expect("tells of the timeout");
     assert_timed_out(&error.expect_err("takes too long"));
     assert_eq!(subject.events.commands_named("getMore").len(), 2);
