@@ -32,6 +32,7 @@ mod monitoring;
 mod pool;
 mod pool_establishing;
 mod prose_crud;
+mod prose_retries;
 mod prose_sessions;
 mod reads;
 mod recorder;
@@ -75,6 +76,7 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
         prose_sessions::cases(),
         transactions::cases(),
         retries::cases(),
+        prose_retries::cases(),
         timeouts::cases(),
         elections::cases(),
         writes::cases(),
