@@ -16,7 +16,7 @@ use crate::flavor::driver::change_stream::event::{ChangeStreamEvent, OperationTy
 use crate::flavor::driver::error::ErrorKind;
 use crate::flavor::driver::event::command::CommandEvent;
 use crate::flavor::driver::options::{
-    ChangeStreamPreAndPostImages, FullDocumentBeforeChangeType, ReadPreference,
+    ChangeStreamPreAndPostImages, FullDocumentBeforeChangeType, ReadPreference, WriteConcern,
 };
 use crate::flavor::{go, next, wait};
 
@@ -216,14 +216,20 @@ fn an_error_of_resuming_ends_the_stream(deployment: &Deployment) {
 
 fn a_stream_is_resumed_by_its_read_preference(deployment: &Deployment) {
     let subject = Observed::new(deployment, "");
-    insert(&subject, 0..1);
+    let members = deployment.servers().members().len();
+    // A member that has yet to see an insert would tell of it.
+    let everywhere = WriteConcern::nodes(u32::try_from(members).expect("are few"));
+    let first = subject.people();
+    go!(first
+        .insert_one(doc! { "_id": 0 })
+        .write_concern(everywhere))
+    .expect("inserts");
     let watch = subject.people();
     let watch = watch
         .watch()
         .selection_criteria(ReadPreference::secondary(None).into());
     let mut changes = go!(watch.max_await_time(WAIT)).expect("opens a stream");
     let first = subject.events.commands_named("aggregate").remove(0);
-    let members = deployment.servers().members().len();
     let member = (0..members)
         .find(|member| address(deployment, *member) == first.connection.address)
         .expect("is a member");
