@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::file::{Test, TestFile};
+use super::file::TestFile;
 use super::{blocking, missing, non_blocking, proof};
 use crate::case::{Case, Context, Ended, Flavor, Outcome};
 use crate::spec_files::SpecFile;
@@ -29,7 +29,7 @@ fn expand(file: &SpecFile, impossible: fn(String) -> Outcome) -> Vec<Case> {
     let tests = parsed.tests.iter().enumerate();
     tests
         .map(|(index, test)| {
-            let skipped = skipped(test);
+            let skipped = test.skip_reason.clone();
             let missing = missing::missing(&parsed, test, &file.json["tests"][index]);
             let impossible = missing.map(|why| impossible(why.to_owned()));
             let (parsed, name) = (Arc::clone(&parsed), file.name.clone());
@@ -43,12 +43,6 @@ fn expand(file: &SpecFile, impossible: fn(String) -> Outcome) -> Vec<Case> {
             })
         })
         .collect()
-}
-
-/// Why a case is not run anywhere.
-fn skipped(test: &Test) -> Option<String> {
-    let reason = test.skip_reason.clone();
-    reason.or_else(|| missing::left_out(test).map(str::to_owned))
 }
 
 /// Runs a case where it can run at all, unless it is impossible: then that is what comes of it.

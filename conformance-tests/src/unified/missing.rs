@@ -40,16 +40,6 @@ fn names(json: &Value, id: &str) -> bool {
     }
 }
 
-/// Why an operation cannot be performed at all, and never will be: a case with it may be skipped,
-/// by the format's rules, when a driver leaves the operation out on purpose.
-pub fn left_out(test: &Test) -> Option<&'static str> {
-    let map_reduce = |operation: &Operation| operation.name == "mapReduce";
-    test.operations
-        .iter()
-        .any(map_reduce)
-        .then_some("the driver leaves out mapReduce, which the server has deprecated since 5.0")
-}
-
 fn of_entity(entity: &EntityDescription) -> Option<&'static str> {
     match entity {
         EntityDescription::ClientEncryption(_) => Some(ENCRYPTION),

@@ -1,6 +1,6 @@
 //! Reading the documents of a collection.
 
-use bson::{Bson, Document};
+use bson::{Bson, Document, doc};
 
 use super::Perform;
 use super::flavor::driver::Collection;
@@ -22,6 +22,7 @@ pub(super) fn named(name: &str) -> Option<Perform<Collection<Document>>> {
         "estimatedDocumentCount" => estimated_document_count,
         "find" => find,
         "findOne" => find_one,
+        "mapReduce" => map_reduce,
         _ => return None,
     })
 }
@@ -196,4 +197,23 @@ fn find_one(
         "readPreference" => selection_criteria,
     });
     Ok(Returned::document(done))
+}
+
+/// The driver has no verb for it, since the server has deprecated it: users run the command.
+fn map_reduce(
+    collection: &Collection<Document>,
+    mut arguments: Arguments<'_>,
+) -> Result<Returned, Failure> {
+    let namespace = collection.namespace();
+    let mut command = doc! { "mapReduce": namespace.coll };
+    for name in ["map", "reduce", "out"] {
+        command.insert(name, arguments.need::<Bson>(name)?);
+    }
+    let database = collection.client().database(&namespace.db);
+    let mut reply = act!(database.run_command(command), arguments, {
+        "timeoutMS" => timeout,
+        "readPreference" => selection_criteria,
+    });
+    let results = reply.remove("results");
+    Ok(Returned::Value(results.unwrap_or(Bson::Null)))
 }
