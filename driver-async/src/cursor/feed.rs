@@ -1,7 +1,7 @@
 //! What feeds a cursor: the batches at hand, and the server's end while it is open.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     mem,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -10,7 +10,10 @@ use std::{
 
 use bson::RawDocument;
 use futures_core::future::BoxFuture;
-use tokio::{runtime::Handle, task::JoinHandle};
+use tokio::{
+    runtime::Handle,
+    task::{JoinHandle, coop},
+};
 
 use super::source::{Farewell, Fetched, Source};
 use crate::{
@@ -154,6 +157,7 @@ impl Feed {
 
     /// Steps to the next document, and asks for further batches until there is one.
     pub(crate) fn poll_advance(&mut self, context: &mut Context<'_>) -> Poll<Result<bool>> {
+        ready!(poll_turn(context));
         let advanced = self.poll_advance_within(context);
         if advanced.is_ready() {
             self.call = None;
@@ -370,7 +374,7 @@ impl Feed {
 
     /// As many documents as are at hand, `at_most` of them, read by `read`. When one cannot be
     /// read, the cursor stays where it was.
-    pub(crate) fn read_held<T>(
+    pub(crate) async fn read_held<T>(
         &mut self,
         at_most: usize,
         read: impl Fn(&RawDocument) -> Result<T>,
@@ -381,6 +385,7 @@ impl Feed {
             if let Some(document) = batches.current() {
                 found.push(read(document)?);
             }
+            poll_fn(poll_turn).await;
         }
         self.batches = batches;
         if matches!(self.phase, Phase::Resting(_)) {
@@ -403,6 +408,13 @@ impl Feed {
     pub(crate) fn held_of_newest(&self) -> usize {
         self.batches.newest().remaining()
     }
+}
+
+/// Lets the other tasks of the thread have their turn now and then: the documents of a batch come
+/// without waiting for anything, and to read many of them takes long.
+#[inline]
+fn poll_turn(context: &mut Context<'_>) -> Poll<()> {
+    coop::poll_proceed(context).map(|turn| turn.made_progress())
 }
 
 impl Drop for Feed {

@@ -249,9 +249,10 @@ impl<T: DeserializeOwned> Cursor<T> {
         while held < at_most && poll_fn(|context| self.feed.poll_fetch(context)).await? {
             held += self.feed.held_of_newest();
         }
-        self.feed.read_held(at_most, |document| {
-            Ok(bson::deserialize_from_slice(document.as_bytes())?)
-        })
+        let read = |document: &RawDocument| bson::deserialize_from_slice(document.as_bytes());
+        self.feed
+            .read_held(at_most, |document| Ok(read(document)?))
+            .await
     }
 }
 

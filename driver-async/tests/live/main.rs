@@ -13,6 +13,7 @@ mod aborted;
 mod dropped;
 mod dropped_changes;
 mod dropped_sessions;
+mod executor;
 mod gridfs;
 mod hostile;
 mod ledger;
