@@ -23,7 +23,7 @@ conformance_tests::behaviours! {
     R76 a_predicate_chooses_the_server: ReplicaSet, Shared;
     F56 a_network_error_resets_only_its_servers_description: ReplicaSet, FailPoint;
     F59 only_a_server_in_shutdown_loses_its_pool: Either, FailPoint;
-    F77 a_cursor_stays_with_its_server_while_that_is_unknown: Standalone, FailPoint;
+    F77 a_cursor_stays_with_its_server_while_that_is_unknown: Standalone, FailPoint, since (4, 4);
     N4 a_pool_survives_an_election: ReplicaSet, Disturbs;
     N13 writes_during_an_election_succeed: ReplicaSet, Disturbs;
     R54 failover_changes_the_primary: ReplicaSet, Disturbs;

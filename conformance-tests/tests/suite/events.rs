@@ -238,13 +238,13 @@ fn commands_of_cursors_and_sessions_are_told_and_those_of_handshakes_are_not(
 
 fn events_name_the_connection_by_both_sides_numbers(deployment: &Deployment) {
     let subject = Observed::new(deployment, "");
-    let hello = go!(subject.database().run_command(doc! { "hello": 1 })).expect("greets");
+    let hello = go!(subject.database().run_command(doc! { "isMaster": 1 })).expect("greets");
     let servers = match hello.get("connectionId") {
         Some(Bson::Int32(number)) => i64::from(*number),
         Some(Bson::Int64(number)) => *number,
         other => panic!("{other:?}"),
     };
-    let started = subject.events.commands_named("hello").remove(0);
+    let started = subject.events.commands_named("isMaster").remove(0);
     assert_eq!(started.connection.server_id, Some(servers));
     assert_eq!(subject.events.checked_out(), [started.connection.id]);
     assert_eq!(started.service_id, None);

@@ -20,14 +20,15 @@ use crate::flavor::{Read, Write, go, next, run_in_transaction, wait};
 conformance_tests::behaviours! {
     T0 a_reply_that_came_too_late_is_never_taken_for_another: Either, FailPoint, since (4, 4);
     T1 the_batches_of_many_inserts_share_one_timeout: Standalone, FailPoint, since (4, 4);
-    T4 in_the_background_the_timeout_holds_for_each_command: Standalone, Disturbs;
+    T4 in_the_background_the_timeout_holds_for_each_command: Standalone, Disturbs, since (4, 4);
     T5 one_call_of_a_tailable_cursor_has_one_timeout: Either, FailPoint, since (4, 4);
-    T5 one_call_of_a_change_stream_has_one_timeout_and_the_next_goes_on: ReplicaSet, FailPoint;
+    T5 one_call_of_a_change_stream_has_one_timeout_and_the_next_goes_on: ReplicaSet, FailPoint,
+        since (4, 4);
     T6 closing_an_upload_can_run_out_of_time: Either, FailPoint, since (4, 4);
     T6 aborting_an_upload_can_run_out_of_time: Either, FailPoint, since (4, 4);
     T7 reading_a_download_can_run_out_of_time: Either, FailPoint, since (4, 4);
     T8 the_shorter_limit_ends_the_selection_of_a_server: Standalone, Shared;
-    T8 the_shorter_limit_ends_the_login: Standalone, Disturbs;
+    T8 the_shorter_limit_ends_the_login: Standalone, Disturbs, since (4, 4);
     T10 an_abort_has_the_whole_timeout_again: ReplicaSet, FailPoint, since (4, 4);
     T10 the_attempts_at_a_transaction_share_one_timeout: ReplicaSet, FailPoint, since (4, 4);
     T10 an_operation_of_a_callback_has_no_timeout_of_its_own: ReplicaSet, Shared;

@@ -16,7 +16,7 @@ conformance_tests::behaviours! {
     U1 every_batch_of_a_split_insert_is_sent: Either, Shared;
     U1 refusals_go_unnoticed_and_leave_the_connection_in_step: Either, Shared;
     U1 a_pipeline_that_writes_leaves_the_connection_in_step: Either, Shared;
-    U1 every_option_of_an_acknowledged_write_is_sent: Either, Shared;
+    U1 every_option_of_an_acknowledged_write_is_sent: Either, Shared, since (4, 4);
     U1 a_journal_makes_no_unacknowledged_write_and_is_refused: Either, Shared;
 }
 
