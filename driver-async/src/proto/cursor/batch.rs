@@ -124,11 +124,17 @@ impl Batch {
         let document = rest.get(key + 1..)?;
         let length = i32::from_le_bytes(document.get(..4)?.try_into().ok()?);
         let length = usize::try_from(length).ok()?;
-        RawDocument::from_bytes(document.get(..length)?).ok()?;
+        let is_framed = length >= EMPTY_DOCUMENT && document.get(length - 1) == Some(&0);
+        if !is_framed {
+            return None;
+        }
         let start = at + 1 + key + 1;
         Some(start..start + length)
     }
 }
+
+/// The length of a document without elements, in bytes.
+const EMPTY_DOCUMENT: usize = 5;
 
 fn no_document() -> Error {
     Error::invalid_response("an element of a batch is no document or is cut off")
