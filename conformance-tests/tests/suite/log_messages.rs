@@ -89,7 +89,7 @@ fn documents_are_cut_after_1000_bytes(deployment: &Deployment) {
 
 fn documents_are_cut_after_the_length_that_is_set(deployment: &Deployment) {
     let logged = Logged::new(deployment, Some(5));
-    go!(logged.subject.database().run_command(doc! { "ping": true })).expect("greets");
+    logged.subject.ping().expect("pings");
     let command = logged.last("Command started");
     assert_eq!(text(&command, "command"), r#"{"pin..."#);
     let reply = logged.last("Command succeeded");

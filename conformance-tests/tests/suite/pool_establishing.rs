@@ -26,7 +26,7 @@ conformance_tests::behaviours! {
     R46 an_arbiter_gets_no_pool_unless_addressed_directly: ReplicaSet, Shared;
     N11 warming_makes_the_least_number_of_connections_and_no_check_out: Either, Shared;
     N11 warming_without_a_minimum_begins_discovery: Standalone, Shared;
-    N11 warming_ends_when_connections_cannot_be_made: Standalone, FailPoint, since (4, 4);
+    N11 warming_ends_when_connections_cannot_be_made: Standalone, FailPoint;
     N8 a_burst_of_operations_raises_connections_two_by_two: Either, Shared;
 }
 
@@ -51,12 +51,12 @@ fn warming_without_a_minimum_begins_discovery(deployment: &Deployment) {
 }
 
 fn warming_ends_when_connections_cannot_be_made(deployment: &Deployment) {
-    let subject = Observed::new(deployment, "minPoolSize=2");
-    // The first hello is the monitor's.
-    let data = doc! { "failCommands": ["hello", "isMaster"], "errorCode": 18 };
-    let _failing = FailPoint::on(deployment, 0, doc! { "skip": 1 }, data);
+    let data = doc! { "failCommands": ["saslContinue"], "errorCode": 18 };
+    let _failing = FailPoint::on_secured(deployment, "alwaysOn", data);
+    let uri = secured_uri(deployment, "root:secret", "minPoolSize=2");
+    let subject = Observed::at(deployment, &uri);
     go!(subject.client.warm_connection_pool());
-    assert!(subject.open_connections() < 2);
+    assert_eq!(subject.events.count(Event::is_connection_ready), 0);
 }
 
 fn an_ipv6_literal_works(deployment: &Deployment) {
