@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use motorcade_testserver as testserver;
 
+use crate::behaviour::is_older;
 use crate::router_shim::RouterShim;
 
 /// The shape of a deployment.
@@ -96,6 +97,15 @@ impl Running {
     /// The shape of the deployment.
     pub fn kind(&self) -> DeploymentKind {
         self.kind
+    }
+
+    /// Why no client can reach these servers, if none can: behind a load balancer it greets with
+    /// `hello` alone, which mongods before 4.4 do not know.
+    pub fn objection(&self) -> Option<String> {
+        let version = self.servers.as_ref()?.version();
+        let is_out_of_reach = self.kind == DeploymentKind::Balancer && is_older(version, (4, 4));
+        is_out_of_reach
+            .then(|| format!("needs server 4.4 or later behind a load balancer, has {version}"))
     }
 
     /// The connection string that reaches every member.

@@ -91,7 +91,7 @@ impl BehaviourCase {
 }
 
 /// Whether a version is of an earlier release than that; one that cannot be read is not.
-fn is_older(version: &str, release: (u32, u32)) -> bool {
+pub(crate) fn is_older(version: &str, release: (u32, u32)) -> bool {
     let mut numbers = version.split('.').map(str::parse);
     match (numbers.next(), numbers.next()) {
         (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < release,

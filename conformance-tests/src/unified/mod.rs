@@ -10,6 +10,7 @@ mod cases;
 pub mod connection_string;
 pub mod errors;
 pub mod events;
+pub mod fail_point_needs;
 pub mod file;
 mod in_time;
 pub mod logs;

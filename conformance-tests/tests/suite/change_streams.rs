@@ -25,12 +25,12 @@ conformance_tests::behaviours! {
     P2 an_event_without_a_token_ends_the_stream: ReplicaSet, Shared;
     P3 a_stream_is_resumed_as_it_was_opened: ReplicaSet, FailPoint;
     P4 an_error_of_the_first_command_is_not_got_past: ReplicaSet, FailPoint;
-    P4 an_error_of_resuming_ends_the_stream: ReplicaSet, FailPoint, since (4, 4);
+    P4 an_error_of_resuming_ends_the_stream: ReplicaSet, FailPoint;
     P6 a_stream_is_resumed_by_its_read_preference: ReplicaSet, FailPoint;
     P7 an_empty_first_batch_leaves_the_cursor_open: ReplicaSet, Shared;
     P8 a_cursor_that_cannot_be_closed_does_not_keep_from_resuming: ReplicaSet, FailPoint;
     P11 the_batchs_own_token_is_kept_at_its_end: ReplicaSet, Shared;
-    P14 the_token_of_the_options_is_kept_until_there_is_an_event: ReplicaSet, Shared, since (4, 4);
+    P14 the_token_of_the_options_is_kept_until_there_is_an_event: ReplicaSet, Shared;
     P17 before_an_event_a_stream_is_resumed_with_start_after: ReplicaSet, FailPoint;
     P18 after_an_event_a_stream_is_resumed_with_resume_after: ReplicaSet, FailPoint;
     P19 large_events_come_in_fragments_or_joined: ReplicaSet, Shared, since (7, 0);

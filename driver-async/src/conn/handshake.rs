@@ -18,6 +18,9 @@ use crate::{
     },
 };
 
+/// The code of a server that has no such command.
+const COMMAND_NOT_FOUND: i32 = 59;
+
 /// Introduces the client on each of its connections; one for each client.
 #[derive(Debug)]
 pub(crate) struct Handshaker {
@@ -102,7 +105,7 @@ impl Handshaker {
     ///
     /// # Errors
     /// A command error when the server refuses hello, an incompatible-server error when it does
-    /// not stand behind a load balancer as was said, and the errors of
+    /// not stand behind a load balancer as was said or is too old to, and the errors of
     /// [`Connection::round_trip`].
     pub(crate) async fn greet(&self, connection: &mut Connection) -> Result<Greeting> {
         let speculation = match &self.authenticator {
@@ -120,6 +123,9 @@ impl Handshaker {
             })
             .await?;
         if let Some(error) = error_rules::command_error(reply.document()) {
+            if self.load_balanced && error.code() == Some(COMMAND_NOT_FOUND) {
+                return Err(not_load_balanced().with_address(connection.address()));
+            }
             return Err(error
                 .with_command(name.as_str())
                 .with_address(connection.address()));
@@ -211,8 +217,8 @@ impl Handshaker {
 fn not_load_balanced() -> Error {
     // The specification wants the first sentence word for word.
     let message = "Driver attempted to initialize in load balancing mode, but the server does not \
-                   support this mode. Its hello reply has no serviceId: set loadBalanced to false, \
-                   or connect to the load balancer";
+                   support this mode. It answers hello with no serviceId: set loadBalanced to \
+                   false, or connect to the load balancer";
     ErrorKind::IncompatibleServer {
         message: message.to_owned(),
     }
@@ -427,13 +433,16 @@ mod tests {
             options.load_balanced = Some(true);
             options
         };
-        let (outcome, received) = handshake(balanced(), &[doc! { "ok": 1 }]).await;
-        assert_eq!(received[0].keys().next().unwrap(), "hello");
-        let error = outcome.unwrap_err();
-        assert!(
-            matches!(*error.kind, ErrorKind::IncompatibleServer { .. }),
-            "{error:?}"
-        );
+        let too_old = doc! { "ok": 0, "code": 59, "errmsg": "no such command: 'hello'" };
+        for reply in [doc! { "ok": 1 }, too_old] {
+            let (outcome, received) = handshake(balanced(), &[reply]).await;
+            assert_eq!(received[0].keys().next().unwrap(), "hello");
+            let error = outcome.unwrap_err();
+            assert!(
+                matches!(*error.kind, ErrorKind::IncompatibleServer { .. }),
+                "{error:?}"
+            );
+        }
         let hello = doc! { "ok": 1, "serviceId": bson::oid::ObjectId::new() };
         assert!(handshake(balanced(), &[hello]).await.0.is_ok());
     }

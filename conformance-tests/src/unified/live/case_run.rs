@@ -10,6 +10,7 @@ use super::{create, data, operation};
 use crate::case::{Ended, Outcome};
 use crate::deployments::Deployments;
 use crate::unified::events::{Event, match_events};
+use crate::unified::fail_point_needs;
 use crate::unified::file::{ExpectedEvents, ExpectedLogMessages, Operation, Test, TestFile};
 use crate::unified::in_time::in_time;
 use crate::unified::logs::match_log_messages;
@@ -66,10 +67,22 @@ fn environment(
     let mut reason = "there is no deployment".to_owned();
     for &kind in deployments.kinds() {
         let running = deployments.of_kind(kind).map_err(Outcome::Failed)?;
+        if let Some(objection) = running.objection() {
+            if tried.is_empty() {
+                reason = objection;
+            }
+            continue;
+        }
         tried.push(Environment::of(&running).map_err(Outcome::Failed)?);
         let facts = tried.iter().map(|environment| environment.facts());
         match choose(&file.run_on_requirements, &test.run_on_requirements, facts) {
-            Ok(index) => return Ok(tried.swap_remove(index)),
+            Ok(index) => {
+                let environment = tried.swap_remove(index);
+                let version = environment.facts().version;
+                let is_stand_in = environment.running().kind().stand_in().is_some();
+                let objection = fail_point_needs::objection(test, version, is_stand_in);
+                return objection.map_or(Ok(environment), |why| Err(Outcome::Skipped(why)));
+            }
             Err(why) => reason = why,
         }
     }

@@ -137,7 +137,7 @@ pub(super) fn run_on(
 
 fn facts(admin: &Database, auth: bool, is_balanced: bool) -> Result<DeploymentFacts> {
     let build = go!(admin.run_command(doc! { "buildInfo": 1 }))?;
-    let hello = go!(admin.run_command(doc! { "hello": 1 }))?;
+    let hello = go!(admin.run_command(doc! { "isMaster": 1 }))?;
     let server_parameters = go!(admin.run_command(doc! { "getParameter": "*" }))?;
     let topology = if is_balanced {
         TopologyName::LoadBalanced
