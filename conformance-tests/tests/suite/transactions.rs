@@ -14,8 +14,7 @@ use crate::flavor::driver::{ClientSession, IndexModel};
 use crate::flavor::{go, spawn};
 
 conformance_tests::behaviours! {
-    // Servers of 4.4 stall for ever when a transaction fills their small cache.
-    R110 a_write_of_several_messages_is_one_transaction: ReplicaSet, Shared, since (5, 0);
+    R110 a_write_of_several_messages_is_one_transaction: ReplicaSet, Shared;
     R111 what_servers_leave_out_of_transactions_is_refused: ReplicaSet, Shared;
     F114 a_clear_of_the_pool_in_a_transaction_is_transient: ReplicaSet, FailPoint;
     P1 the_next_transaction_may_go_to_another_router: ReplicaSet, Shared;
