@@ -94,20 +94,14 @@ pub(crate) struct SessionPool {
 }
 
 impl SessionPool {
-    /// The session used last, unless all have expired. `timeout` is how long the deployment
-    /// keeps unused sessions; `None` when it does not say.
+    /// The session returned last that does not expire soon; those that do are thrown away.
+    /// `timeout` is how long the deployment keeps unused sessions; `None` when it does not say.
     pub(crate) fn take(
         &mut self,
         now: Instant,
         timeout: Option<Duration>,
     ) -> Option<ServerSession> {
-        let session = self.free.pop()?;
-        if session.expires_soon(now, timeout) {
-            // The others were used even earlier.
-            self.free.clear();
-            return None;
-        }
-        Some(session)
+        std::iter::from_fn(|| self.free.pop()).find(|session| !session.expires_soon(now, timeout))
     }
 
     /// Takes a session back, unless it is dirty or expires soon.
@@ -170,6 +164,18 @@ mod tests {
             pool.take(late, None).is_some(),
             "a load-balanced deployment names no limit"
         );
+    }
+
+    /// A cursor may hold a session for long after its last use, and return it last.
+    #[test]
+    fn one_that_was_returned_late_does_not_cost_the_others() {
+        let start = Instant::now();
+        let soon = start + Duration::from_secs(60);
+        let mut pool = pool_of(&[1], soon);
+        pool.put_back(ServerSession::new([2; 16], start), soon, TIMEOUT);
+        let late = start + Duration::from_secs(29 * 60);
+        let taken = pool.take(late, TIMEOUT).map(|session| session.id[0]);
+        assert_eq!(taken, Some(1));
     }
 
     #[test]
