@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    error::{Error, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT},
+    error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT},
     proto::timeout::Timeout,
 };
 
@@ -94,8 +94,12 @@ impl Attempts {
         Step::RetryTransaction(backoff)
     }
 
-    /// A time-out with the labels of the error that would have led to a further attempt.
+    /// A time-out with the labels of the error that would have led to a further attempt; that error
+    /// itself when it is an operation's timeout already.
     fn timed_out(&self, error: Error) -> Error {
+        if matches!(*error.kind, ErrorKind::OperationTimeout { .. }) {
+            return error;
+        }
         if self.timeout.is_set() {
             return Error::operation_timeout(error);
         }
@@ -110,7 +114,7 @@ impl Attempts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{CommandError, ErrorKind};
+    use crate::error::CommandError;
 
     fn transient() -> Error {
         Error::internal("lost").with_label(TRANSIENT_TRANSACTION_ERROR)
@@ -165,6 +169,36 @@ mod tests {
             };
             assert!(error.is_timeout() && error.contains_label(label), "{error}");
         }
+    }
+
+    /// What the specification's prose test measures as the difference between two runs.
+    #[test]
+    fn thirteen_waits_are_2_3_seconds_at_most() {
+        let now = Instant::now();
+        let sum = |jitter| {
+            let mut attempts = Attempts::new(now, Timeout::default());
+            let waits = (0..13).map(|_| match attempts.commit_failed(transient(), now, jitter) {
+                Step::RetryTransaction(wait) => wait,
+                other => panic!("{other:?}"),
+            });
+            waits.sum::<Duration>()
+        };
+        assert_eq!(sum(0.0), Duration::ZERO);
+        assert_eq!(sum(1.0).as_millis(), 2_282);
+    }
+
+    #[test]
+    fn an_operations_timeout_is_told_as_it_is() {
+        let now = Instant::now();
+        let limit = Duration::from_millis(10);
+        let mut attempts = Attempts::new(now, Timeout::inherited(Some(limit)));
+        let error = Error::operation_timeout(transient());
+        let Step::Fail(told) = attempts.callback_failed(error, now + limit, 0.0) else {
+            panic!("the time is up");
+        };
+        assert!(told.contains_label(TRANSIENT_TRANSACTION_ERROR));
+        let cause = std::error::Error::source(&told).map(ToString::to_string);
+        assert_eq!(cause.as_deref(), Some(&*transient().to_string()));
     }
 
     #[test]
