@@ -2,9 +2,10 @@
 
 use conformance_tests::behaviour::Deployment;
 use conformance_tests::deployments::DeploymentKind;
+use conformance_tests::router_shim::RouterShim;
 
 use super::recorder::Event;
-use super::servers::wait_until;
+use super::servers::{uri_of, wait_until, writable};
 use super::support::{Held, Observed, in_parallel};
 use crate::flavor::driver::bson::{Bson, Document, doc};
 use crate::flavor::{collect, go, wait};
@@ -18,6 +19,7 @@ conformance_tests::behaviours! {
     R104 a_cursors_session_returns_on_limit: Either, Shared;
     R105 a_failed_aggregate_returns_its_session: Either, Shared;
     R106 ten_thousand_and_one_sessions_end_in_two_commands: Standalone, Shared;
+    W106 sessions_behind_a_load_balancer_end_too: ReplicaSet, Shared;
     W109 the_cluster_time_goes_back_to_the_servers: Either, Shared;
 }
 
@@ -160,6 +162,22 @@ fn ten_thousand_and_one_sessions_end_in_two_commands(deployment: &Deployment) {
         .map(|command| command.command.get_array("endSessions").map_or(0, Vec::len))
         .collect();
     assert_eq!(ended, [10_000, 1]);
+}
+
+fn sessions_behind_a_load_balancer_end_too(deployment: &Deployment) {
+    let server = deployment.servers().member(writable(deployment)).address();
+    let balancer = RouterShim::balancer(server, 1).expect("listens");
+    let uri = uri_of(deployment, &balancer.hosts(), "loadBalanced=true");
+    let subject = Observed::at(deployment, &uri);
+    subject.ping().expect("pings");
+    let session = subject.last_session("ping");
+    go!(subject.client.clone().shutdown());
+    let ended = subject.events.commands_named("endSessions");
+    assert_eq!(ended.len(), 1);
+    assert_eq!(
+        ended[0].command.get_array("endSessions").ok(),
+        Some(&vec![Bson::Document(session)])
+    );
 }
 
 fn the_cluster_time_goes_back_to_the_servers(deployment: &Deployment) {

@@ -74,13 +74,11 @@ impl Action for Shutdown {}
 /// failing is no reason to report anything.
 async fn end_sessions(executor: &Executor, timeout: Timeout) {
     let ids = executor.drain_sessions();
-    if executor
-        .topology()
-        .snapshot()
-        .description
-        .logical_session_timeout()
-        .is_none()
-    {
+    let snapshot = executor.topology().snapshot();
+    // A load balancer tells nothing of itself, and behind it there are always sessions.
+    let has_sessions = snapshot.description.logical_session_timeout().is_some()
+        || executor.settings().load_balanced;
+    if !has_sessions {
         return;
     }
     for ids in ids.chunks(SESSIONS_AT_ONCE) {
