@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use conformance_tests::behaviour::Deployment;
+use conformance_tests::router_shim::RouterShim;
 
 use super::recorder::Event;
 use super::servers::{secured, secured_uri};
@@ -12,6 +13,7 @@ use crate::flavor::driver::Client;
 use crate::flavor::driver::bson::doc;
 use crate::flavor::driver::error::{Error, ErrorKind};
 use crate::flavor::driver::event::command::CommandEvent;
+use crate::flavor::driver::event::sdam::SdamEvent;
 use crate::flavor::driver::options::{AuthMechanism, Credential};
 use crate::flavor::{go, wait};
 
@@ -21,6 +23,7 @@ conformance_tests::behaviours! {
     A3 reserved_characters_are_written_percent_encoded: Standalone, Shared;
     A4 a_credential_in_code_logs_in: Standalone, Shared;
     A5 a_minimum_of_connections_is_logged_in_ahead: Standalone, Shared;
+    A6 a_refused_login_behind_a_load_balancer_clears_the_pool_of_its_service: Standalone, Shared;
     R18 an_unknown_user_is_told_at_once: Standalone, Shared;
     R18 no_error_or_debug_output_shows_the_password: Standalone, Shared;
     R19 auth_source_beats_the_path: Standalone, Shared;
@@ -136,6 +139,39 @@ fn a_credential_in_code_logs_in(deployment: &Deployment) {
         .username("ada".to_owned())
         .password("lace".to_owned());
     assert_refused(ping(at_admin.build()));
+}
+
+/// The handshake is over before the login, so the service is known, and it alone is in doubt.
+fn a_refused_login_behind_a_load_balancer_clears_the_pool_of_its_service(deployment: &Deployment) {
+    create_user(deployment, "ada", "pwd", &BOTH);
+    let balancer = RouterShim::balancer(secured().member(0).address(), 2).expect("listens");
+    let database = deployment.database_name();
+    let login = |password: &str| {
+        let host = &balancer.hosts()[0];
+        let name = deployment.app_name();
+        let uri = format!(
+            "mongodb://ada:{password}@{host}/?loadBalanced=true&authSource={database}&appName={name}"
+        );
+        Observed::at(deployment, &uri)
+    };
+    let subject = login("other");
+    for _ in 0..2 {
+        assert_refused(go!(subject.people().find_one(doc! {})).map(drop));
+    }
+    let cleared: Vec<_> = subject
+        .events
+        .events()
+        .iter()
+        .filter_map(Event::cleared_service)
+        .collect();
+    assert!(cleared.iter().all(Option::is_some), "{cleared:?}");
+    assert_eq!(cleared.len(), 2);
+    assert_ne!(cleared[0], cleared[1], "connections go round the services");
+    let changes = subject
+        .events
+        .count(|event| matches!(event.sdam(), Some(SdamEvent::ServerDescriptionChanged(_))));
+    assert_eq!(changes, 1, "the balancer stays what it is");
+    go!(login("pwd").people().find_one(doc! {})).expect("logs in");
 }
 
 fn a_minimum_of_connections_is_logged_in_ahead(deployment: &Deployment) {

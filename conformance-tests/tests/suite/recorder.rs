@@ -3,6 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::flavor::driver::bson::oid::ObjectId;
 use crate::flavor::driver::event::EventHandler;
 use crate::flavor::driver::event::cmap::CmapEvent;
 use crate::flavor::driver::event::command::{CommandEvent, CommandStartedEvent};
@@ -50,6 +51,14 @@ impl Event {
 
     pub(crate) fn is_pool_cleared(&self) -> bool {
         matches!(self, Self::Cmap(CmapEvent::PoolCleared(_)))
+    }
+
+    /// The service whose connections were cleared, if some were.
+    pub(crate) fn cleared_service(&self) -> Option<Option<ObjectId>> {
+        match self {
+            Self::Cmap(CmapEvent::PoolCleared(event)) => Some(event.service_id),
+            _ => None,
+        }
     }
 
     /// The number of the connection that an operation received.
