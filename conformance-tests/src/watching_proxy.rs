@@ -1,12 +1,14 @@
-//! A TCP proxy that looks at the commands that go through it, and can hide a field of replies.
+//! A TCP proxy that looks at the commands that go through it, and can hide a field of replies or
+//! hold a command up.
 //!
 //! Drivers tell listeners nothing of the commands of a handshake, so only the wire shows them.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use bson::Document;
 
@@ -29,6 +31,10 @@ struct Shared {
     target: String,
     /// The name of the field that is hidden from clients.
     hidden: Option<&'static str>,
+    /// The command that is held up, and for how long.
+    held_up: Option<(&'static str, Duration)>,
+    /// How many connections with a command that was held up the server has closed.
+    closed_late: AtomicUsize,
     commands: Mutex<Vec<Document>>,
     is_over: AtomicBool,
 }
@@ -39,7 +45,7 @@ impl WatchingProxy {
     /// # Errors
     /// No port is free.
     pub fn start(target: impl Into<String>) -> io::Result<Self> {
-        Self::new(target.into(), None)
+        Self::new(target.into(), None, None)
     }
 
     /// A proxy in whose replies that field has a name that nobody knows.
@@ -47,15 +53,34 @@ impl WatchingProxy {
     /// # Errors
     /// No port is free.
     pub fn hiding(target: impl Into<String>, field: &'static str) -> io::Result<Self> {
-        Self::new(target.into(), Some(field))
+        Self::new(target.into(), Some(field), None)
     }
 
-    fn new(target: String, hidden: Option<&'static str>) -> io::Result<Self> {
+    /// A proxy by way of which each command of that name comes late to the server, also when the
+    /// client has closed its connection meanwhile: as over a network that loses packets.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub fn holding_up(
+        target: impl Into<String>,
+        command: &'static str,
+        time: Duration,
+    ) -> io::Result<Self> {
+        Self::new(target.into(), None, Some((command, time)))
+    }
+
+    fn new(
+        target: String,
+        hidden: Option<&'static str>,
+        held_up: Option<(&'static str, Duration)>,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared {
             target,
             hidden,
+            held_up,
+            closed_late: AtomicUsize::new(0),
             commands: Mutex::default(),
             is_over: AtomicBool::new(false),
         });
@@ -89,6 +114,11 @@ impl WatchingProxy {
         let handshakes = commands.iter().filter(|it| it.contains_key("client"));
         handshakes.cloned().collect()
     }
+
+    /// How many connections by which a command came late the server has closed since.
+    pub fn closed_late(&self) -> usize {
+        self.shared.closed_late.load(Ordering::Acquire)
+    }
 }
 
 impl Drop for WatchingProxy {
@@ -100,33 +130,51 @@ impl Drop for WatchingProxy {
 }
 
 impl Shared {
-    /// Carries one connection. Either end's closing closes the other.
-    fn serve(&self, client: TcpStream) {
+    /// Carries one connection. A client that has nothing more to say gets what the server still
+    /// says.
+    fn serve(self: Arc<Self>, client: TcpStream) {
         let Ok(server) = TcpStream::connect(&self.target) else {
             return;
         };
         let (Ok(mut answers), Ok(mut asker)) = (server.try_clone(), client.try_clone()) else {
             return;
         };
-        let hidden = self.hidden;
+        let came_late = Arc::new(AtomicBool::new(false));
+        let (answering, comes_late) = (Arc::clone(&self), Arc::clone(&came_late));
         thread::spawn(move || {
-            let _ = match hidden {
+            let _ = match answering.hidden {
                 None => io::copy(&mut answers, &mut asker).map(drop),
                 Some(field) => answer(&answers, &asker, field),
             };
+            // A client that has gone gets no answers, and the end is to be seen all the same.
+            let _ = io::copy(&mut answers, &mut io::sink());
             let _ = asker.shutdown(Shutdown::Both);
+            if came_late.load(Ordering::Acquire) {
+                answering.closed_late.fetch_add(1, Ordering::Release);
+            }
         });
-        let _ = self.watch(&client, &server);
-        let _ = server.shutdown(Shutdown::Both);
+        let _ = self.watch(&client, &server, &comes_late);
+        let _ = server.shutdown(Shutdown::Write);
     }
 
-    fn watch(&self, client: &TcpStream, mut server: &TcpStream) -> io::Result<()> {
+    fn watch(
+        &self,
+        client: &TcpStream,
+        mut server: &TcpStream,
+        comes_late: &AtomicBool,
+    ) -> io::Result<()> {
         loop {
             let message = read_message(client)?;
             if number(&message, 12)? == OP_MSG
                 && let Some(mut document) = message.get(DOCUMENT..)
                 && let Ok(command) = Document::from_reader(&mut document)
             {
+                if let Some((name, time)) = self.held_up
+                    && command.keys().next().is_some_and(|it| it == name)
+                {
+                    comes_late.store(true, Ordering::Release);
+                    thread::sleep(time);
+                }
                 self.commands
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)

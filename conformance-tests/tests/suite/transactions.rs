@@ -1,15 +1,22 @@
 //! Transactions: what is part of one, what cannot be, and how its failures are told. Prose tests
 //! have their numbers in the transactions specification.
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use conformance_tests::behaviour::Deployment;
 use conformance_tests::router_shim::RouterShim;
+use conformance_tests::watching_proxy::WatchingProxy;
 
 use super::recorder::Event;
-use super::servers::{FailPoint, uri_of, writable};
+use super::servers::{FailPoint, current_operations, uri_of, wait_until, writable};
 use super::support::Observed;
-use crate::flavor::driver::bson::{Bson, doc};
+use crate::flavor::driver::bson::{Bson, Document, doc};
 use crate::flavor::driver::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR};
+use crate::flavor::driver::event::EventHandler;
+use crate::flavor::driver::event::cmap::CmapEvent;
 use crate::flavor::driver::event::sdam::{SdamEvent, ServerType};
+use crate::flavor::driver::options::ClientOptions;
 use crate::flavor::driver::{ClientSession, IndexModel};
 use crate::flavor::{go, spawn};
 
@@ -17,6 +24,9 @@ conformance_tests::behaviours! {
     R110 a_write_of_several_messages_is_one_transaction: ReplicaSet, Shared;
     R111 what_servers_leave_out_of_transactions_is_refused: ReplicaSet, Shared;
     F114 a_clear_of_the_pool_in_a_transaction_is_transient: ReplicaSet, FailPoint;
+    R112 a_first_command_that_comes_late_leaves_no_transaction_open: ReplicaSet, Shared;
+    W110 an_abort_of_what_was_never_sent_frees_the_connection: ReplicaSet, Shared;
+    R115 a_listener_may_drop_what_holds_a_connection: ReplicaSet, Shared;
     P1 the_next_transaction_may_go_to_another_router: ReplicaSet, Shared;
     P2 an_operation_after_a_transaction_may_go_to_another_router: ReplicaSet, Shared;
 }
@@ -101,6 +111,98 @@ fn a_clear_of_the_pool_in_a_transaction_is_transient(deployment: &Deployment) {
     assert_eq!(found.expect_err("is failed").code(), Some(91));
     assert_eq!(subject.events.count(Event::is_pool_cleared), 1);
     go!(session.abort_transaction()).expect("aborts");
+}
+
+/// The command is on its way when its time is up, and so the abort could overtake it: the server
+/// would refuse the abort of a transaction that it does not know of, and open it afterwards.
+fn a_first_command_that_comes_late_leaves_no_transaction_open(deployment: &Deployment) {
+    let late = Duration::from_millis(400);
+    let primary = deployment.servers().member(writable(deployment));
+    let proxy = WatchingProxy::holding_up(primary.address(), "insert", late).expect("listens");
+    drop(Observed::new(deployment, "").with_people(1));
+    let uri = uri_of(deployment, &[proxy.address()], "directConnection=true");
+    let subject = Observed::at(deployment, &uri);
+    subject.ping().expect("pings");
+    let mut session = go!(subject.client.start_session()).expect("starts a session");
+    go!(session.start_transaction()).expect("starts");
+    let people = subject.people();
+    let insert = people.insert_one(doc! { "_id": 1 });
+    let insert = insert.timeout(Duration::from_millis(100));
+    let error = go!(insert.session(&mut session)).expect_err("is late");
+    assert!(error.is_timeout(), "{error}");
+    go!(session.abort_transaction()).expect("aborts");
+    wait_until("end of the late connection", || {
+        (proxy.closed_late() > 0).then_some(())
+    });
+    assert_eq!(subject.events.commands_named("abortTransaction").len(), 1);
+    let id = session.id().get("id").cloned();
+    let of_session = doc! { "lsid.id": id, "transaction": { "$exists": true } };
+    let open = current_operations(&primary, &of_session);
+    assert!(open.is_empty(), "{open:?}");
+}
+
+/// A client of a load balancer with two routers behind it.
+fn balanced(
+    deployment: &Deployment,
+    options: &str,
+    change: impl FnOnce(&mut ClientOptions),
+) -> (RouterShim, Observed) {
+    let server = deployment.servers().member(writable(deployment)).address();
+    let balancer = RouterShim::balancer(server, 2).expect("listens");
+    let options = format!("loadBalanced=true&{options}");
+    let uri = uri_of(deployment, &balancer.hosts(), &options);
+    (balancer, Observed::configured(deployment, &uri, change))
+}
+
+fn an_abort_of_what_was_never_sent_frees_the_connection(deployment: &Deployment) {
+    let (_balancer, subject) =
+        balanced(deployment, "maxPoolSize=1&waitQueueTimeoutMS=5000", |_| ());
+    let people = subject.people();
+    let mut session = go!(subject.client.start_session()).expect("starts a session");
+    go!(session.start_transaction()).expect("starts");
+    let large = doc! { "_id": "x".repeat(17 << 20) };
+    let filter = doc! { "$where": large };
+    go!(people.find_one(filter).session(&mut session)).expect_err("is too large to be sent");
+    go!(session.abort_transaction()).expect("aborts");
+    assert_eq!(subject.events.command_names(), "");
+    subject.ping().expect("the only connection is free");
+}
+
+fn a_listener_may_drop_what_holds_a_connection(deployment: &Deployment) {
+    type Held = (crate::flavor::driver::Cursor<Document>, ClientSession);
+    let held: Arc<Mutex<Option<Held>>> = Arc::default();
+    let to_drop = Arc::clone(&held);
+    let (_balancer, subject) = balanced(deployment, "", move |options| {
+        let Some(EventHandler::Callback(heard)) = options.cmap_event_handler.take() else {
+            panic!("the recorder listens");
+        };
+        options.cmap_event_handler = Some(EventHandler::callback(move |event: CmapEvent| {
+            if matches!(event, CmapEvent::ConnectionCheckedIn(_)) {
+                let held = to_drop.lock().expect("nobody panicked").take();
+                drop(held);
+            }
+            heard(event);
+        }));
+    });
+    go!(subject
+        .people()
+        .insert_many((0..3).map(|id| doc! { "_id": id })))
+    .expect("inserts");
+    let people = subject.people();
+    let cursor = go!(people.find(doc! {}).batch_size(1)).expect("finds");
+    let mut session = go!(subject.client.start_session()).expect("starts a session");
+    go!(session.start_transaction()).expect("starts");
+    go!(people.insert_one(doc! { "_id": 3 }).session(&mut session)).expect("inserts");
+    subject.events.forget();
+    *held.lock().expect("nobody panicked") = Some((cursor, session));
+    subject.ping().expect("pings");
+    // That of the ping, of the cursor and of the transaction.
+    subject
+        .events
+        .wait_for_count("return of a connection", 3, Event::is_checked_in);
+    for command in ["killCursors", "abortTransaction"] {
+        assert_eq!(subject.events.commands_named(command).len(), 1, "{command}");
+    }
 }
 
 /// How often an operation is given the choice between two routers.

@@ -84,6 +84,8 @@ pub(crate) struct Connection {
     gaps: Gaps,
     inbound: BytesMut,
     mid_message: bool,
+    /// Whether a whole command was sent and its reply was not read to the end.
+    unanswered: bool,
     /// What ended the use of the connection.
     failure: Option<Error>,
     /// The reply after which the server sends another without being asked.
@@ -103,6 +105,7 @@ impl Connection {
             gaps: Gaps::default(),
             inbound: BytesMut::new(),
             mid_message: false,
+            unanswered: false,
             failure: None,
             streams_after: None,
             round_trip_limit: None,
@@ -125,6 +128,27 @@ impl Connection {
     /// Whether the next reply read from the socket would answer the next request sent.
     pub(crate) fn is_reusable(&self) -> bool {
         !self.mid_message
+    }
+
+    /// Whether the server was sent a whole command and may not have looked at it.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.unanswered
+    }
+
+    /// Tells the server that nothing more comes, and waits until it has closed its end too: then it
+    /// has looked at all that came.
+    pub(crate) async fn end(&mut self, deadline: &Deadline) {
+        self.mid_message = true;
+        let ended = async {
+            self.stream.shutdown().await?;
+            loop {
+                self.inbound.clear();
+                self.inbound.reserve(READ_ROOM);
+                self.read_some().await?;
+            }
+        };
+        // Any failure is an end as well.
+        let _: Result<Result<()>> = deadline.bound("the end of a connection", ended).await;
     }
 
     /// What ended the use of the connection, unless its user just gave up.
@@ -196,6 +220,7 @@ impl Connection {
         self.mid_message = true;
         let outcome = deadline.bound("waiting for the reply", async {
             self.send(sequences).await?;
+            self.unanswered = true;
             self.receive(request_id).await
         });
         let outcome = outcome.await.flatten();
@@ -206,6 +231,7 @@ impl Connection {
 
     /// Notes what a reply says about what follows it.
     fn took(&mut self, reply: &Reply) {
+        self.unanswered = false;
         self.streams_after = reply.more_to_come().then(|| reply.request_id());
         // Unasked-for bytes mean that the stream is out of step, so the mark stays.
         self.mid_message = reply.more_to_come() || !self.inbound.is_empty();

@@ -5,6 +5,7 @@ use std::{mem, sync::Arc, time::Duration};
 use super::{
     Executor, ExplicitSession, InProgress, Session,
     decorate::{Parts, decorate},
+    given_up::Outstanding,
     monitoring::{Monitored, next_operation_id},
     session::ImplicitSession,
 };
@@ -15,7 +16,7 @@ use crate::{
     deadline::{Cause, Deadline},
     error::{Error, ErrorKind, Result, SYSTEM_OVERLOADED_ERROR},
     operation::{AfterOverload, Operation, Retryability, Target},
-    pool::{Interrupt, PooledConnection, until_interrupted},
+    pool::PooledConnection,
     proto::{
         cluster_time::ClusterTime,
         retry::{self, Policy},
@@ -226,7 +227,7 @@ impl<'a, O: Operation> Call<'a, O> {
             Ok(output) => Ok((output, connection)),
             Err(error) => {
                 self.judge(server, &connection, &error, &facts);
-                let connection = self.settle(connection);
+                let connection = self.give_up(connection).and_then(|it| self.settle(it));
                 self.connection = connection.filter(|_| self.is_bound);
                 Err(self.failure(server, error, Some(&facts)))
             }
@@ -250,6 +251,29 @@ impl<'a, O: Operation> Call<'a, O> {
             Some(session) => session.keep_connection(self.operation.in_session(), connection),
             None => Some(connection),
         }
+    }
+
+    /// Whether there is something to clean up on the server if nobody learns of the command's reply.
+    /// Routers behind a load balancer do so by themselves when the connection ends.
+    fn is_to_be_undone(&self) -> bool {
+        (self.opens_cursor || self.started_transaction) && !self.executor.settings().load_balanced
+    }
+
+    /// Leaves the connection of a failed attempt to the session if the transaction may begin by it
+    /// yet.
+    fn give_up(
+        &mut self,
+        connection: PooledConnection<Connector>,
+    ) -> Option<PooledConnection<Connector>> {
+        if self.started_transaction
+            && self.is_to_be_undone()
+            && connection.is_unanswered()
+            && let Some(session) = &mut self.session
+        {
+            session.give_up(connection);
+            return None;
+        }
+        Some(connection)
     }
 
     /// Takes a session and, for a retryable write, its number, once a server is known.
@@ -311,7 +335,6 @@ impl<'a, O: Operation> Call<'a, O> {
             sent.map_err(|error| error.with_command(self.operation.name()))?;
             return self.operation.unacknowledged();
         }
-        let interrupt = Arc::clone(connection.interrupt());
         if let Some(session) = &mut self.session {
             // What comes without being asked for belongs to a command that was counted.
             if !connection.is_streaming() {
@@ -321,15 +344,11 @@ impl<'a, O: Operation> Call<'a, O> {
                 session.opens_cursor_on(server.address());
             }
         }
-        let exchange = async {
-            if connection.is_streaming() {
-                connection.next_reply(&deadline).await
-            } else {
-                connection.exchange(request_id, &sequences, &deadline).await
-            }
-        };
-        let outcome = until_interrupted(&interrupt, exchange).await;
-        let outcome = outcome.unwrap_or_else(|| Err(Interrupt::error(server.address())));
+        let is_to_be_undone = self.is_to_be_undone();
+        let session = self.session.as_mut().filter(|_| is_to_be_undone);
+        let outstanding = Outstanding::new(session, connection);
+        let outcome = outstanding.exchange(request_id, &sequences, &deadline);
+        let outcome = outcome.await;
         if let Some(session) = &mut self.session {
             if self.opens_cursor {
                 session.opening_ended();

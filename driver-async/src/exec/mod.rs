@@ -3,6 +3,7 @@
 mod attempt;
 mod decorate;
 mod executor;
+mod given_up;
 mod monitoring;
 mod session;
 

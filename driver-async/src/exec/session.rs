@@ -1,10 +1,11 @@
 //! The sessions that commands go out with: the driver's own, and the application's.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use bson::{RawDocument, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
 
+use super::given_up::GivenUp;
 use crate::{
     address::ServerAddress,
     clock,
@@ -85,6 +86,21 @@ impl Session {
         }
     }
 
+    /// Has what cleans up after the command that is out wait until its server has looked at it.
+    pub(super) fn give_up(&mut self, connection: PooledConnection<Connector>) {
+        match self {
+            Self::Implicit(session) => {
+                session.given_up = Some(GivenUp::new(&session.executor, connection));
+            }
+            Self::Explicit(session) => {
+                let given_up = GivenUp::new(&session.executor, connection);
+                let mut all = session.given_up.lock();
+                all.retain(|it| !it.is_over());
+                all.push(given_up);
+            }
+        }
+    }
+
     fn with_server<T>(&mut self, f: impl FnOnce(&mut ServerSession) -> T) -> T {
         match self {
             Self::Implicit(session) => f(&mut session.server),
@@ -103,6 +119,7 @@ pub(crate) struct ImplicitSession {
     server: ServerSession,
     /// The server that may have made a cursor for the command that is out.
     opening: Option<ServerAddress>,
+    given_up: Option<GivenUp>,
 }
 
 impl ImplicitSession {
@@ -112,6 +129,7 @@ impl ImplicitSession {
             executor: executor.clone(),
             server: executor.take_session(),
             opening: None,
+            given_up: None,
         }
     }
 }
@@ -119,26 +137,42 @@ impl ImplicitSession {
 impl Drop for ImplicitSession {
     fn drop(&mut self) {
         if let Some(address) = self.opening.take() {
-            kill(&self.executor, *self.server.id(), address);
+            let given_up = self.given_up.take();
+            kill(&self.executor, *self.server.id(), [address], given_up);
         }
         self.executor.put_back_session(self.server.take());
     }
 }
 
-/// Has a server close the cursor whose number nobody will learn, and which it would keep for 10
-/// minutes: the connection ends unread, and the session that the cursor belongs to is not used
+/// Has servers close the cursors whose numbers nobody will learn, and which they would keep for 10
+/// minutes: the connections end unread, and the session that the cursors belong to is not used
 /// again.
-fn kill(executor: &Executor, session_id: [u8; 16], address: ServerAddress) {
+fn kill(
+    executor: &Executor,
+    session_id: [u8; 16],
+    addresses: impl IntoIterator<Item = ServerAddress>,
+    given_up: impl IntoIterator<Item = GivenUp>,
+) {
     let api = executor.settings().server_api.as_ref();
     if api.is_some_and(|api| matches!(api.get_bool("apiStrict"), Ok(true))) {
         // The command is not part of the Stable API.
         return;
     }
-    let mut kill = KillSessions::new(session_id, address);
+    let addresses: Vec<_> = addresses.into_iter().collect();
+    if addresses.is_empty() {
+        return;
+    }
+    let given_up: Vec<_> = given_up.into_iter().collect();
     let in_background = executor.clone();
     executor.spawn(async move {
-        if let Err(error) = exec::execute(&in_background, &mut kill).await {
-            tracing::debug!("the cursor of a dropped operation could not be closed: {error}");
+        for command in given_up {
+            command.over().await;
+        }
+        for address in addresses {
+            let mut kill = KillSessions::new(session_id, address);
+            if let Err(error) = exec::execute(&in_background, &mut kill).await {
+                tracing::debug!("the cursor of a dropped operation could not be closed: {error}");
+            }
         }
     });
 }
@@ -153,6 +187,7 @@ pub(crate) struct ExplicitSession {
     /// The connection that alone leads to the server of the transaction, between two commands of
     /// it, behind a load balancer.
     connection: Mutex<Option<PooledConnection<Connector>>>,
+    given_up: Mutex<Vec<GivenUp>>,
 }
 
 impl ExplicitSession {
@@ -168,6 +203,7 @@ impl ExplicitSession {
             executor: executor.clone(),
             state: Mutex::new(state),
             connection: Mutex::default(),
+            given_up: Mutex::default(),
         })
     }
 
@@ -257,6 +293,16 @@ impl ExplicitSession {
     pub(crate) fn take_connection(&self, rule: InSession) -> Option<PooledConnection<Connector>> {
         self.pinned_to(rule)?;
         self.connection.lock().take()
+    }
+
+    /// Waits until servers have looked at the commands that were given up: a transaction that began
+    /// after its end would stay open until the server's limit.
+    pub(crate) async fn given_up_are_over(&self) {
+        // They stay there, as this future may be dropped.
+        let given_up = self.given_up.lock().clone();
+        for command in given_up {
+            command.over().await;
+        }
     }
 
     /// Gives the connection back, if there is one.
@@ -355,9 +401,9 @@ impl Drop for ExplicitSession {
     fn drop(&mut self) {
         let state = self.state.get_mut();
         // Not before: until now it was the application's, and its other cursors with it.
-        for address in state.opening.drain(..) {
-            kill(&self.executor, *state.server.id(), address);
-        }
+        let opening = mem::take(&mut state.opening);
+        let given_up = self.given_up.get_mut().drain(..);
+        kill(&self.executor, *state.server.id(), opening, given_up);
         self.executor.put_back_session(state.server.take());
     }
 }

@@ -21,7 +21,7 @@ use crate::{clock, error::Error};
 /// is closed instead, and its place in the pool is free. Dropping never blocks.
 pub struct PooledConnection<C: Connect> {
     inner: Arc<Inner<C>>,
-    /// Present until the drop.
+    /// Present until the drop, or until the loan was moved.
     member: Option<Box<Member<C>>>,
     purpose: Option<Purpose>,
 }
@@ -63,6 +63,15 @@ impl<C: Connect> PooledConnection<C> {
             .fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Moves the loan to another holder; this one has nothing to give back then.
+    pub(crate) fn take(&mut self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            member: self.member.take(),
+            purpose: self.purpose.take(),
+        }
+    }
+
     fn end_purpose(&mut self) {
         if let Some(purpose) = self.purpose.take() {
             purpose
@@ -90,7 +99,7 @@ impl<C: Connect> PooledConnection<C> {
     fn member(&self) -> &Member<C> {
         self.member
             .as_deref()
-            .expect("the member is taken by the drop and by nothing else")
+            .expect("the member is taken where the holder ends and nowhere else")
     }
 }
 
@@ -107,7 +116,7 @@ impl<C: Connect> DerefMut for PooledConnection<C> {
         &mut self
             .member
             .as_mut()
-            .expect("the member is taken by the drop and by nothing else")
+            .expect("the member is taken where the holder ends and nowhere else")
             .connection
     }
 }

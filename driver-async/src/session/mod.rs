@@ -157,10 +157,15 @@ impl ClientSession {
         timeout: Option<Duration>,
     ) -> Result<()> {
         let Some(mut operation) = begin_end(&self.inner, end, timeout)? else {
+            if end == End::Abort {
+                // A command that could not be sent may have bound it already.
+                self.inner.unpin();
+            }
             return Ok(());
         };
         match end {
             End::Commit => {
+                self.inner.given_up_are_over().await;
                 let executor = self.inner.executor();
                 let outcome = exec::execute_in(executor, Some(self.handle()), &mut operation).await;
                 self.inner.state().transaction.end_told();
@@ -245,6 +250,7 @@ async fn tell_abort(
     connection: Option<PooledConnection<Connector>>,
     mut operation: EndTransaction,
 ) {
+    session.given_up_are_over().await;
     let handle = Session::Explicit(Arc::clone(session));
     let executor = session.executor();
     let told = exec::execute_over(executor, handle, connection, &mut operation).await;
