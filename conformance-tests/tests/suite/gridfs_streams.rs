@@ -21,6 +21,8 @@ conformance_tests::behaviours! {
     G22 an_upload_that_was_never_written_to_sends_nothing: Either, Shared;
     G23 a_second_upload_with_an_id_fails_and_leaves_the_first_whole: Either, Shared;
     G23 an_upload_that_failed_before_its_first_chunk_deletes_none: Either, FailPoint, since (4, 4);
+    G23 an_aborted_upload_whose_closing_may_have_worked_leaves_no_file:
+        Either, FailPoint, since (4, 4);
     G24 an_upload_keeps_no_connection_from_other_operations: Either, Shared;
     G25 a_chunk_size_that_cannot_be_is_refused: Either, Shared;
     G30 reading_may_begin_and_end_anywhere: Either, Shared;
@@ -196,6 +198,34 @@ fn an_upload_that_failed_before_its_first_chunk_deletes_none(deployment: &Deploy
     drop(failing);
     wait!(second.abort()).expect("has nothing to delete");
     assert!(download(&bucket(&subject), &first).expect("is whole") == content(3500));
+}
+
+fn an_aborted_upload_whose_closing_may_have_worked_leaves_no_file(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "");
+    let bucket = bucket(&subject);
+    upload(&bucket, b"another");
+    for content in [content(3500), Vec::new()] {
+        let mut upload = go!(bucket.open_upload_stream("file").chunk_size_bytes(1000));
+        let upload = upload.as_mut().expect("opens");
+        wait!(upload.write_all(&content)).expect("writes");
+        wait!(upload.flush()).expect("stores the whole chunks");
+        // The insert is done, and reported as failed.
+        let unmet = doc! { "code": 64, "errmsg": "waiting for replication timed out" };
+        let data = doc! { "failCommands": ["insert"], "writeConcernError": unmet };
+        let times = if content.is_empty() { 1 } else { 2 };
+        let failing = FailPoint::on(
+            deployment,
+            writable(deployment),
+            doc! { "skip": times - 1 },
+            data,
+        );
+        wait!(upload.close()).expect_err("is told that it failed");
+        drop(failing);
+        assert_eq!(stored(&subject, "fs.files").len(), 2, "it exists");
+        wait!(upload.abort()).expect("deletes");
+        assert_eq!(stored(&subject, "fs.files").len(), 1);
+        assert_eq!(stored(&subject, "fs.chunks").len(), 1);
+    }
 }
 
 fn an_upload_keeps_no_connection_from_other_operations(deployment: &Deployment) {

@@ -1,9 +1,11 @@
 //! What an upload does on the server.
 
+use std::sync::OnceLock;
+
 use bson::{Bson, DateTime, Document, doc, oid::ObjectId};
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result, WriteFailure},
     exec,
     gridfs::{GridFsBucket, task::Task},
     operation::InsertChunks,
@@ -19,6 +21,9 @@ pub(crate) struct NewFile {
     filename: String,
     pub(super) chunk_size: u32,
     options: GridFsUploadOptions,
+    /// The document that makes the file exist, once an insert of it failed and may have worked
+    /// nevertheless.
+    doubtful: OnceLock<Document>,
 }
 
 /// Which of the chunks with the file's id are of this upload, as far as is known.
@@ -56,6 +61,7 @@ impl NewFile {
                 .chunk_size_bytes
                 .unwrap_or_else(|| bucket.chunk_size_bytes()),
             options,
+            doubtful: OnceLock::new(),
         }
     }
 
@@ -99,10 +105,33 @@ impl NewFile {
             document.insert("metadata", metadata);
         }
         let files = self.bucket.files().clone_with_type::<Document>();
-        files.insert_one(document).await.map(drop)
+        let outcome = files.insert_one(&document).await;
+        outcome.map(drop).inspect_err(|error| {
+            if !is_refusal(error) {
+                // Closing is tried once, so this is the first and only one.
+                drop(self.doubtful.set(document));
+            }
+        })
+    }
+
+    /// Makes sure that the file does not exist before its chunks go.
+    async fn delete_doubtful(&self, bucket: &GridFsBucket) -> Result<()> {
+        let Some(document) = self.doubtful.get() else {
+            return Ok(());
+        };
+        // The date and length keep a file of somebody else with the same id, which may have been
+        // the reason why ours was not stored.
+        let mut filter = doc! { "_id": equal(&self.id) };
+        for field in ["uploadDate", "length", "filename"] {
+            if let Some(value) = document.get(field) {
+                filter.insert(field, equal(value));
+            }
+        }
+        bucket.files().delete_one(filter).await.map(drop)
     }
 
     async fn delete_chunks(&self, bucket: &GridFsBucket, ours: Ours) -> Result<()> {
+        self.delete_doubtful(bucket).await?;
         let mut filter = doc! { "files_id": equal(&self.id) };
         match ours {
             Ours::None => return Ok(()),
@@ -157,6 +186,14 @@ impl NewFile {
         };
         self.delete_chunks(&self.bucket.refreshed(), ours).await
     }
+}
+
+/// Whether the server said that it did not store the document.
+fn is_refusal(error: &Error) -> bool {
+    matches!(
+        *error.kind,
+        ErrorKind::Write(WriteFailure::WriteError(_)) | ErrorKind::InvalidArgument { .. }
+    )
 }
 
 async fn inserted(inserting: Task<Inserted>) -> Inserted {
