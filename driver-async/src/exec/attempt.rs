@@ -472,7 +472,11 @@ impl<'a, O: Operation> Call<'a, O> {
     fn failure(&self, server: &Selected, error: Error, facts: Option<&ServerFacts>) -> Failure {
         let mut error = error.with_address(server.address());
         if self.retryability == Retryability::Write {
-            retry::label_write_error(&mut error, facts.map(|facts| facts.max_wire_version));
+            let server = facts.map(|facts| (facts.server_type, facts.max_wire_version));
+            retry::label_write_error(&mut error, server);
+        }
+        if self.transaction_number.is_some() {
+            retry::explain_refused_number(&mut error);
         }
         Failure {
             error,

@@ -10,10 +10,14 @@ use crate::{
         SYSTEM_OVERLOADED_ERROR,
     },
     operation::Retryability,
+    proto::topology::ServerType,
 };
 
 /// The wire version of MongoDB 4.4, from which on servers label retryable write errors.
 const LABELS_ERRORS: i32 = 9;
+
+/// The code of, among others, a transaction number that the deployment has no use for.
+const ILLEGAL_OPERATION: i32 = 20;
 
 /// Half of the most to wait before the first retry after an overload, the jitter aside, unless the
 /// server says otherwise.
@@ -120,11 +124,30 @@ fn base_backoff(error: &Error) -> Option<Duration> {
 }
 
 /// Gives an error of a retryable write the label by which it may be tried again, where the server
-/// is too old to do so, or never got to.
-pub(crate) fn label_write_error(error: &mut Error, max_wire_version: Option<i32>) {
-    let server_labels = max_wire_version.is_some_and(|version| version >= LABELS_ERRORS);
-    if error.is_network() || (!server_labels && error.has_retryable_write_code()) {
+/// is too old to do so, or never got to. `server` is its type and newest wire version, once it was
+/// reached.
+pub(crate) fn label_write_error(error: &mut Error, server: Option<(ServerType, i32)>) {
+    let server_labels = server.is_some_and(|(_, version)| version >= LABELS_ERRORS);
+    // A router tried that again itself, as far as it could.
+    let is_told_by_router = server
+        .is_some_and(|(server_type, _)| server_type == ServerType::Mongos)
+        && !matches!(*error.kind, ErrorKind::Command(_));
+    let is_retryable = !server_labels && !is_told_by_router && error.has_retryable_write_code();
+    if error.is_network() || is_retryable {
         error.add_label(RETRYABLE_WRITE_ERROR);
+    }
+}
+
+/// Says what to do where a write's transaction number was refused: the specification's own words,
+/// in place of the server's.
+pub(crate) fn explain_refused_number(error: &mut Error) {
+    if let ErrorKind::Command(refusal) = &mut *error.kind
+        && refusal.code == ILLEGAL_OPERATION
+        && refusal.message.starts_with("Transaction numbers")
+    {
+        "This MongoDB deployment does not support retryable writes. Please add retryWrites=false \
+         to your connection string."
+            .clone_into(&mut refusal.message);
     }
 }
 
@@ -143,6 +166,12 @@ mod tests {
     fn command(code: i32) -> Error {
         let reply = bson::rawdoc! { "ok": 0, "code": code };
         ErrorKind::Command(crate::error::CommandError::from_reply(&reply)).into()
+    }
+
+    fn unmet(code: i32) -> Error {
+        let concern = bson::rawdoc! { "code": code };
+        let concern = crate::error::WriteConcernError::from_document(&concern);
+        ErrorKind::Write(crate::error::WriteFailure::WriteConcernError(concern)).into()
     }
 
     fn overload(code: i32) -> Error {
@@ -218,21 +247,42 @@ mod tests {
 
     #[test]
     fn a_write_is_tried_again_only_with_the_label() {
-        for (mut error, version, wanted) in [
-            (network(), Some(17), true),
+        use ServerType::{Mongos, RsPrimary};
+        for (mut error, server, wanted) in [
+            (network(), Some((RsPrimary, 17)), true),
             (network(), None, true),
-            (command(91), Some(8), true),
-            (command(91), Some(9), false),
-            (command(134), Some(8), false),
+            (command(91), Some((RsPrimary, 8)), true),
+            (command(91), Some((Mongos, 8)), true),
+            (command(91), Some((RsPrimary, 9)), false),
+            (command(134), Some((RsPrimary, 8)), false),
+            (unmet(91), Some((RsPrimary, 8)), true),
+            (unmet(91), Some((Mongos, 8)), false),
+            (unmet(91), Some((RsPrimary, 9)), false),
         ] {
-            label_write_error(&mut error, version);
+            label_write_error(&mut error, server);
             let message = error.to_string();
             assert_eq!(
                 retries(error, Retryability::Write),
                 wanted,
-                "{message} on wire version {version:?}"
+                "{message} of {server:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_refused_transaction_number_is_explained() {
+        let told = |code: i32, message: &str| {
+            let reply = bson::rawdoc! { "ok": 0, "code": code, "errmsg": message };
+            let kind = ErrorKind::Command(crate::error::CommandError::from_reply(&reply));
+            let mut error = Error::from(kind);
+            explain_refused_number(&mut error);
+            assert_eq!(error.code(), Some(code));
+            error.to_string()
+        };
+        let number = "Transaction numbers are only allowed on a replica set member or mongos";
+        assert!(told(20, number).contains("Please add retryWrites=false"));
+        assert!(told(20, "another reason").contains("another reason"));
+        assert!(told(21, number).contains(number));
     }
 
     #[test]
