@@ -328,6 +328,12 @@ impl<'a, O: Operation> Call<'a, O> {
             }
         };
         let monitored = Monitored::start(self, connection, request_id);
+        // To write the command, and to tell of it, took time as well. A command that would come
+        // too late would cost the connection.
+        if let Err(error) = self.left_for_server() {
+            monitored.end(Err(&error));
+            return Err(error);
+        }
         let sequences = self.operation.sequences();
         if !self.is_acknowledged() {
             let sent = connection.send_unacknowledged(&sequences, &deadline).await;

@@ -87,8 +87,9 @@ impl Connect for Connector {
     }
 
     fn failed(&self, request: &ConnectRequest, error: &Error) {
-        // An operation in a hurry says nothing about the server.
-        if matches!(*error.kind, ErrorKind::Timeout { .. }) && request.deadline.has_passed() {
+        // That somebody is in a hurry, an operation or with `timeoutMS` all of the client, says
+        // nothing about the server: `connectTimeoutMS` is what makes it an error of the network.
+        if matches!(*error.kind, ErrorKind::Timeout { .. }) {
             return;
         }
         if let Some(topology) = self.topology.upgrade() {
