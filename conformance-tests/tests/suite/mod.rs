@@ -29,6 +29,7 @@ mod indexes;
 mod lifecycle;
 mod log_messages;
 mod monitoring;
+mod overloads;
 mod pool;
 mod pool_establishing;
 mod prose_crud;
@@ -54,6 +55,7 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
     [
         construction::cases(),
         lifecycle::cases(),
+        overloads::cases(),
         pool::cases(),
         pool_establishing::cases(),
         authentication::cases(),

@@ -162,7 +162,7 @@ fn a_write_of_many_documents_is_not_tried_again(deployment: &Deployment) {
 }
 
 /// An error of a server that is too busy to begin with the command.
-fn too_busy(command: &str) -> Document {
+pub(super) fn too_busy(command: &str) -> Document {
     doc! {
         "failCommands": [command],
         "errorCode": 462,

@@ -3,6 +3,8 @@
 //! limit is spent on what a case is about.
 
 use std::error::Error as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use conformance_tests::behaviour::Deployment;
@@ -13,14 +15,19 @@ use super::support::Observed;
 use crate::flavor::driver::Collection;
 use crate::flavor::driver::bson::{Document, doc};
 use crate::flavor::driver::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR};
+use crate::flavor::driver::event::EventHandler;
+use crate::flavor::driver::event::command::CommandEvent;
 use crate::flavor::driver::gridfs::GridFsBucket;
 use crate::flavor::driver::options::{CollectionOptions, CursorType, GridFsBucketOptions};
-use crate::flavor::{Read, Write, go, next, run_in_transaction, wait};
+use crate::flavor::{Read, Write, collect, go, next, run_in_transaction, wait};
 
 conformance_tests::behaviours! {
     T0 a_reply_that_came_too_late_is_never_taken_for_another: Either, FailPoint, since (4, 4);
+    T0 a_command_whose_time_is_up_before_it_goes_out_costs_no_connection:
+        Either, Shared;
     T1 the_batches_of_many_inserts_share_one_timeout: Standalone, FailPoint, since (4, 4);
     T4 in_the_background_the_timeout_holds_for_each_command: Standalone, Disturbs, since (4, 4);
+    F98 all_the_documents_of_a_cursor_share_one_timeout: Either, FailPoint, since (4, 4);
     T5 one_call_of_a_tailable_cursor_has_one_timeout: Either, FailPoint, since (4, 4);
     T5 one_call_of_a_change_stream_has_one_timeout_and_the_next_goes_on: ReplicaSet, FailPoint,
         since (4, 4);
@@ -85,6 +92,26 @@ fn a_reply_that_came_too_late_is_never_taken_for_another(deployment: &Deployment
     assert_eq!(subject.events.count(Event::is_pool_cleared), 0);
 }
 
+fn a_command_whose_time_is_up_before_it_goes_out_costs_no_connection(deployment: &Deployment) {
+    let is_slow = AtomicBool::new(true);
+    let subject = Observed::configured(deployment, &deployment.uri(), |options| {
+        options.command_event_handler = Some(EventHandler::callback(move |event| {
+            let CommandEvent::Started(started) = event else {
+                return;
+            };
+            if started.command_name == "find" && is_slow.swap(false, Ordering::Relaxed) {
+                // The listener takes more time than the operation has.
+                thread::sleep(millis(600));
+            }
+        }));
+    });
+    let people = hasty(&subject, millis(300));
+    assert_timed_out(&go!(people.find_one(doc! {})).expect_err("is not begun"));
+    subject.ping().expect("pings");
+    assert_eq!(subject.events.count(Event::is_connection_created), 1);
+    assert_eq!(subject.events.count(Event::is_connection_closed), 0);
+}
+
 fn the_batches_of_many_inserts_share_one_timeout(deployment: &Deployment) {
     let subject = Observed::new(deployment, "").with_people(1);
     let people = hasty(&subject, millis(2800));
@@ -111,12 +138,27 @@ fn in_the_background_the_timeout_holds_for_each_command(deployment: &Deployment)
     let events = &subject.events;
     events.wait_for_count("connection", 1, Event::is_connection_created);
     events.wait_for_count("end of it", 1, Event::is_connection_closed);
+    // That the client is in a hurry says nothing about the server.
+    assert_eq!(events.count(Event::is_pool_cleared), 0);
     let often = doc! { "times": 1000 };
     let commands = ["hello", "isMaster", "saslContinue"];
     let subject = warmed(often, blocking(&commands, 600), 1500);
     let events = &subject.events;
     events.wait_for_count("connection", 1, Event::is_connection_ready);
     assert_eq!(events.count(Event::is_connection_closed), 0);
+}
+
+fn all_the_documents_of_a_cursor_share_one_timeout(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "").with_people(7);
+    let people = hasty(&subject, millis(1500));
+    let _slow = FailPoint::times(deployment, 3, blocking(&["getMore"], 900));
+    let cursor = go!(people.find(doc! {}).batch_size(2)).expect("finds");
+    let found: Result<Vec<Document>, _> = collect!(cursor);
+    assert_timed_out(&found.expect_err("takes too long"));
+    assert_eq!(subject.events.commands_named("getMore").len(), 2);
+    for get_more in subject.events.commands_named("getMore") {
+        assert!(!get_more.command.contains_key("maxTimeMS"));
+    }
 }
 
 fn one_call_of_a_tailable_cursor_has_one_timeout(deployment: &Deployment) {
