@@ -30,6 +30,9 @@ impl Client {
     /// [`Shutdown::immediate`] is set. Every handle that came from this client then fails with
     /// [`ErrorKind::Shutdown`]; nothing reconnects. Doing it again does nothing.
     ///
+    /// An operation that is under way on a runtime without threads of its own goes on only while
+    /// something waits for it there, and so does this wait.
+    ///
     /// [`ErrorKind::Shutdown`]: crate::error::ErrorKind::Shutdown
     pub fn shutdown(self) -> Shutdown {
         Shutdown {

@@ -14,7 +14,7 @@ use crate::{
     address::ServerAddress,
     deadline::{Cause, Deadline},
     error::{Error, Result},
-    net::Stream,
+    net::{Home, Stream},
     proto::{
         hello::HelloReply,
         topology::ServerType,
@@ -76,6 +76,7 @@ impl ServerFacts {
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: Stream,
+    home: Home,
     address: ServerAddress,
     id: u32,
     facts: ServerFacts,
@@ -98,6 +99,7 @@ impl Connection {
     pub(crate) fn new(stream: Stream, address: ServerAddress, id: u32) -> Self {
         Self {
             stream,
+            home: Home::here(),
             address,
             id,
             facts: ServerFacts::default(),
@@ -162,9 +164,14 @@ impl Connection {
         self.streams_after.is_some()
     }
 
-    /// Whether the peer has closed the socket while no request was under way.
+    /// Whether the peer has closed the socket while no request was under way, or nobody would tell
+    /// on the current runtime when it has news.
     pub(crate) fn has_hung_up(&self) -> bool {
-        self.stream.has_hung_up()
+        self.is_out_of_reach() || self.stream.has_hung_up()
+    }
+
+    fn is_out_of_reach(&self) -> bool {
+        !self.home.is_here() && (!self.home.is_always_driven() || self.stream.is_forsaken())
     }
 
     /// Takes over what the handshake's reply says.

@@ -54,8 +54,8 @@ impl Executor {
         }
     }
 
-    /// Runs a future in the background, on the runtime of the first operation. A shutdown waits for
-    /// it; after one, nothing is run. Never blocks.
+    /// Runs a future in the background. A shutdown waits for it; after one, nothing is run. Never
+    /// blocks.
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         if let Some(runtime) = self.inner.topology.runtime()
             && !self.inner.topology.is_closed()

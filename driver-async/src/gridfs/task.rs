@@ -33,7 +33,7 @@ impl Background {
     pub(super) fn of(executor: &Executor) -> Result<Self> {
         let runtime = Handle::try_current()
             .ok()
-            .or_else(|| executor.topology().runtime().cloned());
+            .or_else(|| executor.topology().runtime());
         let runtime = runtime.ok_or_else(|| {
             Error::internal("a tokio runtime is needed to work on a file in GridFS")
         })?;

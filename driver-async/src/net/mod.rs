@@ -2,6 +2,7 @@
 
 mod connect;
 mod failure;
+pub(crate) mod home;
 mod resolve;
 mod stream;
 #[cfg(feature = "rustls-tls")]
@@ -12,4 +13,5 @@ pub(crate) mod tls;
 
 pub(crate) use connect::connect;
 pub(crate) use failure::can_be_overload;
+pub(crate) use home::Home;
 pub(crate) use stream::Stream;

@@ -2,14 +2,14 @@
 
 use std::{
     io::{self, IoSlice},
-    pin::Pin,
-    task::{Context, Poll},
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
 };
 
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
 };
 
@@ -42,6 +42,18 @@ impl Stream {
         }
     }
 
+    /// Whether the runtime that an idle stream belongs to was shut down, so that nothing can be
+    /// read or written.
+    pub(crate) fn is_forsaken(&self) -> bool {
+        match self {
+            Self::Tcp(tcp) => fails_at_once(tcp.ready(Interest::READABLE)),
+            #[cfg(unix)]
+            Self::Unix(unix) => fails_at_once(unix.ready(Interest::READABLE)),
+            #[cfg(feature = "rustls-tls")]
+            Self::Tls(tls) => fails_at_once(tls.get_ref().0.ready(Interest::READABLE)),
+        }
+    }
+
     /// Whether nobody on the way can read along.
     pub(crate) fn is_encrypted(&self) -> bool {
         match self {
@@ -56,6 +68,12 @@ impl Stream {
 
 fn is_silent(read: io::Result<usize>) -> bool {
     matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// Polls once. An idle stream has no reader who would have to be woken.
+fn fails_at_once<T>(readiness: impl Future<Output = io::Result<T>>) -> bool {
+    let polled = pin!(readiness).poll(&mut Context::from_waker(Waker::noop()));
+    matches!(polled, Poll::Ready(Err(_)))
 }
 
 macro_rules! on_inner {

@@ -23,6 +23,7 @@ pub(super) async fn check_out<C: Connect>(
     inner: &Arc<Inner<C>>,
     deadline: &Deadline,
 ) -> Result<PooledConnection<C>> {
+    inner.note_runtime();
     let started = clock::now();
     let mut step = inner.change(|state| state.check_out(started));
     loop {

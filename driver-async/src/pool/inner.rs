@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::Waker,
@@ -18,6 +18,7 @@ use crate::{
         Listeners, OrderedEvents,
         cmap::{CmapEvent, PoolCreatedEvent},
     },
+    net::Home,
     proto::pool_state,
 };
 
@@ -35,6 +36,10 @@ pub(super) struct Inner<C: Connect> {
     state: Mutex<State<C>>,
     pub(super) upkeep: Upkeep,
     pub(super) kept: Kept,
+    /// The runtime of the first check-out.
+    home: OnceLock<Home>,
+    /// Whether there were check-outs on another, too.
+    roams: AtomicBool,
 }
 
 /// How many connections are kept for what goes on over one of them. Those are in use too.
@@ -104,6 +109,17 @@ impl<C: Connect> Inner<C> {
                 has_failed: AtomicBool::new(false),
             },
             kept: Kept::default(),
+            home: OnceLock::new(),
+            roams: AtomicBool::new(false),
+        }
+    }
+
+    /// Once the pool is used on more than one runtime, has every connection looked at before it is
+    /// handed out: it may belong to another than its next user.
+    pub(super) fn note_runtime(&self) {
+        let home = self.home.get_or_init(Home::here);
+        if !home.is_here() && !self.roams.swap(true, Ordering::AcqRel) {
+            self.state.lock().probe_always();
         }
     }
 

@@ -70,7 +70,8 @@ pub trait PoolMember: Send + 'static {
         None
     }
 
-    /// Whether the peer is known to have closed the connection. Must not block.
+    /// Whether the peer is known to have closed the connection, or it cannot be used on the current
+    /// runtime. Must not block.
     fn has_hung_up(&self) -> bool;
 
     /// The service that a load balancer chose for the connection.

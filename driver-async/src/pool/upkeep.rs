@@ -39,7 +39,22 @@ pub(super) fn start<C: Connect>(inner: &Arc<Inner<C>>) {
         connecting: None,
         back_off: None,
     };
-    drop(runtime.spawn(task.run()));
+    let task = Running(task);
+    drop(runtime.spawn(async move {
+        let mut task = task;
+        task.0.run().await;
+    }));
+}
+
+/// The task, which can be started again when its runtime was shut down.
+struct Running<C: Connect>(Task<C>);
+
+impl<C: Connect> Drop for Running<C> {
+    fn drop(&mut self) {
+        if let Some(inner) = self.0.pool.upgrade() {
+            inner.upkeep.is_started.store(false, Ordering::Release);
+        }
+    }
 }
 
 struct Task<C: Connect> {
@@ -55,7 +70,7 @@ struct Task<C: Connect> {
 }
 
 impl<C: Connect> Task<C> {
-    async fn run(mut self) {
+    async fn run(&mut self) {
         while let Some(next) = self.turn() {
             tokio::select! {
                 () = self.bell.notified() => {}

@@ -46,7 +46,7 @@ impl Topology {
         generation: Generation,
         max_wire_version: Option<i32>,
     ) {
-        let writing = self.writer.lock();
+        let writing = self.published.write();
         let snapshot = self.snapshot_owned();
         let (Some(server), Some(description)) = (
             snapshot.servers.get(address),
@@ -70,7 +70,7 @@ impl Topology {
 
     /// Takes over a failed check: the server is unknown and its pool unusable.
     pub(super) fn report_check_error(self: &Arc<Self>, server: &Arc<Server>, error: &Error) {
-        let writing = self.writer.lock();
+        let writing = self.published.write();
         let address = server.address().clone();
         let unknown = ServerDescription::from_error(address, error.clone(), clock::now());
         if self.apply_locked(unknown) {
@@ -109,10 +109,10 @@ impl Topology {
                     self.clear(server, clear_cause(error, None, interrupt_in_use));
                 }
                 if request_check {
-                    server.control.check_wanted.notify_one();
+                    server.ask_for_check();
                 }
                 if cancel_check {
-                    server.control.cancel_check(recheck_at_once);
+                    server.cancel_check(recheck_at_once);
                 }
             }
         }

@@ -8,7 +8,9 @@ mod connector;
 mod errors;
 mod heartbeat;
 mod monitor;
+mod published;
 mod rtt;
+mod runtime;
 mod select;
 mod server;
 mod settings;
@@ -18,16 +20,17 @@ use std::{
     collections::BTreeMap,
     mem,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicU8, Ordering},
     },
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use bson::oid::ObjectId;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{runtime::Handle, sync::Notify};
 
+use self::published::Published;
 pub(crate) use connector::Connector;
 pub(crate) use server::{Selected, Server};
 pub(crate) use settings::Settings;
@@ -58,12 +61,10 @@ pub(crate) struct Topology {
     pub(crate) settings: Arc<Settings>,
     log: LogContext,
     seed: TopologySeed,
-    snapshot: ArcSwap<Snapshot>,
-    /// Held while a new snapshot is made, so that no change is lost.
-    writer: Mutex<()>,
-    changed: Notify,
+    published: Published<Snapshot>,
     phase: AtomicU8,
-    runtime: OnceLock<Handle>,
+    /// Where the monitors are.
+    runtime: ArcSwapOption<Handle>,
     events: OrderedEvents<SdamEvent>,
     /// The pools that were changed under the writers' lock, and whose listeners are told when it
     /// is released: a listener may drop the last handle of the client, which takes the lock.
@@ -95,11 +96,9 @@ impl Topology {
             settings: Arc::new(settings),
             log,
             seed,
-            snapshot: ArcSwap::from_pointee(snapshot),
-            writer: Mutex::new(()),
-            changed: Notify::new(),
+            published: Published::new(snapshot),
             phase: AtomicU8::new(phase::NEW),
-            runtime: OnceLock::new(),
+            runtime: ArcSwapOption::empty(),
             untold: Mutex::default(),
         }
     }
@@ -128,18 +127,13 @@ impl Topology {
     }
 
     /// The deployment now. Hold it only for one decision.
-    pub(crate) fn snapshot(&self) -> arc_swap::Guard<Arc<Snapshot>> {
-        self.snapshot.load()
+    pub(crate) fn snapshot(&self) -> Guard<Arc<Snapshot>> {
+        self.published.load()
     }
 
     /// Like [`Topology::snapshot`], to be kept across an await.
     pub(crate) fn snapshot_owned(&self) -> Arc<Snapshot> {
-        self.snapshot.load_full()
-    }
-
-    /// The runtime of the first operation, for what must be done from a destructor.
-    pub(crate) fn runtime(&self) -> Option<&Handle> {
-        self.runtime.get()
+        self.published.load_full()
     }
 
     /// Whether the client was shut down or all its handles are gone.
@@ -172,12 +166,12 @@ impl Topology {
     fn open_first(self: &Arc<Self>) -> Result<()> {
         let runtime = Handle::try_current()
             .map_err(|_| Error::internal("a tokio runtime is needed to run an operation"))?;
-        let writing = self.writer.lock();
+        let writing = self.published.write();
         if self.phase.load(Ordering::Acquire) != phase::NEW {
             drop(writing);
             return self.ensure_open();
         }
-        self.runtime.get_or_init(|| runtime);
+        self.runtime.store(Some(Arc::new(runtime)));
         let description = self.snapshot_owned().description.clone();
         self.events
             .extend(|| description.opening_events(self.log.topology_id, &self.seed));
@@ -247,7 +241,7 @@ impl Topology {
 
     /// Takes over a successful check. The pool is ready before anyone can select the server.
     fn apply_check(self: &Arc<Self>, server: &Server, checked: ServerDescription) {
-        let writing = self.writer.lock();
+        let writing = self.published.write();
         self.apply_with(checked.clone(), |description| {
             if description.wants_pool(&checked) {
                 server.pool.ready_quietly();
@@ -274,30 +268,34 @@ impl Topology {
         let writable = selection::only(&description, &self.criteria(Wanted::Write, &[]))
             .and_then(|server| servers.get(server.address()))
             .map(Arc::clone);
-        let snapshot = Arc::new(Snapshot {
+        let snapshot = Snapshot {
             description,
             servers,
             writable,
+        };
+        self.published.replace(snapshot, |snapshot| {
+            self.perform(effects, &current, snapshot)
         });
-        self.snapshot.store(Arc::clone(&snapshot));
+    }
+
+    fn perform(self: &Arc<Self>, effects: &Effects, before: &Snapshot, now: &Snapshot) {
         for address in &effects.closed {
-            if let Some(server) = current.servers.get(address) {
+            if let Some(server) = before.servers.get(address) {
                 server.close();
                 self.tell_later(&server.pool);
             }
         }
         for address in &effects.opened {
-            if let Some(server) = snapshot.servers.get(address) {
+            if let Some(server) = now.servers.get(address) {
                 self.tell_later(&server.pool);
                 self.start(server);
             }
         }
         for address in &effects.check_now {
-            if let Some(server) = snapshot.servers.get(address) {
-                server.control.check_wanted.notify_one();
+            if let Some(server) = now.servers.get(address) {
+                server.ask_for_check();
             }
         }
-        self.changed.notify_waiters();
     }
 
     /// What an operation wants, with the client's settings that have a say in it.
@@ -325,9 +323,17 @@ impl Topology {
     fn start(self: &Arc<Self>, server: &Arc<Server>) {
         if self.settings.load_balanced {
             server.pool.ready_quietly();
+        } else {
+            self.watch(server);
+        }
+    }
+
+    /// Starts the server's monitor.
+    fn watch(self: &Arc<Self>, server: &Arc<Server>) {
+        if self.settings.load_balanced {
             return;
         }
-        if let Some(runtime) = self.runtime.get() {
+        if let Some(runtime) = &*self.runtime.load() {
             let task = runtime.spawn(monitor::run(
                 Arc::downgrade(self),
                 Arc::clone(server),
@@ -339,17 +345,15 @@ impl Topology {
 
     /// Ends every background task and closes every pool. Repeating it does nothing.
     pub(crate) fn close(&self) {
-        let writing = self.writer.lock();
+        let writing = self.published.write();
         let before = self.phase.swap(phase::CLOSED, Ordering::AcqRel);
         if before != phase::CLOSED {
             let current = self.snapshot_owned();
-            for server in current.servers.values() {
-                server.heartbeats.close(&self.events);
-                server.close();
-                self.tell_later(&server.pool);
-            }
             let mut description = current.description.clone();
             let effects = description.close();
+            for server in current.servers.values() {
+                server.heartbeats.close(&self.events);
+            }
             if before == phase::OPEN {
                 let id = self.log.topology_id;
                 self.events
@@ -357,15 +361,19 @@ impl Topology {
                 self.events
                     .extend(|| [TopologyDescription::closing_event(id)]);
             }
-            let servers = Arc::default();
-            self.snapshot.store(Arc::new(Snapshot {
+            let empty = Snapshot {
                 description,
-                servers,
+                servers: Arc::default(),
                 writable: None,
-            }));
+            };
+            self.published.replace(empty, |_| {
+                for server in current.servers.values() {
+                    server.close();
+                    self.tell_later(&server.pool);
+                }
+            });
         }
         drop(writing);
-        self.changed.notify_waiters();
         self.deliver();
     }
 
@@ -383,3 +391,6 @@ impl Drop for Topology {
         self.close();
     }
 }
+
+#[cfg(test)]
+mod tests;

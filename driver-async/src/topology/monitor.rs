@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Server, Settings, Topology, heartbeat::Heartbeat, rtt};
+use super::{Server, Settings, Topology, heartbeat::Heartbeat, rtt, server::MonitorControl};
 use crate::{
     address::ServerAddress,
     clock,
@@ -31,6 +31,7 @@ const MIN_HEARTBEAT_FREQUENCY: Duration = Duration::from_millis(500);
 pub(super) async fn run(topology: Weak<Topology>, server: Arc<Server>, settings: Arc<Settings>) {
     let mut monitor = Monitor {
         topology,
+        control: server.control(),
         server,
         settings,
         link: None,
@@ -49,6 +50,7 @@ pub(super) async fn run(topology: Weak<Topology>, server: Arc<Server>, settings:
 struct Monitor {
     topology: Weak<Topology>,
     server: Arc<Server>,
+    control: Arc<MonitorControl>,
     settings: Arc<Settings>,
     link: Option<Link>,
     /// Of the last reply; with one, the next check can be streamed.
@@ -95,10 +97,10 @@ impl Monitor {
             .heartbeats
             .begin(&topology.events, || self.heartbeat(awaited));
         drop(topology);
-        let server = Arc::clone(&self.server);
+        let control = Arc::clone(&self.control);
         let outcome = tokio::select! {
             biased;
-            () = server.control.check_cancelled.notified() => Outcome::Cancelled,
+            () = control.check_cancelled.notified() => Outcome::Cancelled,
             outcome = self.check(awaited) => match outcome {
                 Ok(checked) => Outcome::Replied(Box::new(checked)),
                 Err(error) => Outcome::Failed(error),
@@ -112,7 +114,7 @@ impl Monitor {
                 let topology = self.topology.upgrade()?;
                 self.server.heartbeats.fail(&topology.events, &error);
                 self.forget();
-                let recheck = server.control.rechecks_at_once.load(Ordering::Acquire);
+                let recheck = control.rechecks_at_once.load(Ordering::Acquire);
                 Some(if std::mem::take(&mut self.is_known) && recheck {
                     Next::AtOnce
                 } else {
@@ -244,7 +246,7 @@ impl Monitor {
         let heartbeat = self.settings.heartbeat_frequency;
         let least = MIN_HEARTBEAT_FREQUENCY.min(heartbeat);
         tokio::time::sleep(least).await;
-        let asked = self.server.control.check_wanted.notified();
+        let asked = self.control.check_wanted.notified();
         // Either way it is time for the next check.
         let _ = tokio::time::timeout(heartbeat - least, asked).await;
     }

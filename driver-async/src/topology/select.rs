@@ -59,36 +59,44 @@ impl Topology {
         {
             return Ok(Selected::new(Arc::clone(server)));
         }
-        let mut has_waited = false;
-        loop {
-            // Listen first: a change between the look and the wait must not be missed.
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            let snapshot = self.snapshot_owned();
-            if let Some(server) = self.choose(&snapshot, wanted, deprioritized)? {
-                return Ok(Selected::new(server));
-            }
-            if deadline.has_passed() {
-                return Err(selection::explain(&snapshot.description, wanted, deadline));
-            }
-            if !std::mem::replace(&mut has_waited, true) {
-                log.waiting(wanted, &snapshot.description, deadline.remaining());
-            }
-            for server in snapshot.servers.values() {
-                server.control.check_wanted.notify_one();
-            }
-            match deadline.bound("server selection", changed).await {
-                Ok(()) => self.ensure_open()?,
-                Err(_) => {
-                    return Err(selection::explain(
-                        &self.snapshot().description,
-                        wanted,
-                        deadline,
-                    ));
-                }
+        let snapshot = self.snapshot_owned();
+        if let Some(server) = self.choose(&snapshot, wanted, deprioritized)? {
+            return Ok(Selected::new(server));
+        }
+        if deadline.has_passed() {
+            return Err(selection::explain(&snapshot.description, wanted, deadline));
+        }
+        log.waiting(wanted, &snapshot.description, deadline.remaining());
+        drop(snapshot);
+        let found = self
+            .published
+            .find(|snapshot| self.look(snapshot, wanted, deprioritized).transpose());
+        match deadline.bound("server selection", found).await {
+            Ok(server) => server.map(Selected::new),
+            Err(_) => {
+                let description = &self.snapshot().description;
+                Err(selection::explain(description, wanted, deadline))
             }
         }
+    }
+
+    /// As [`Topology::choose`], for those who wait: if there is no suitable server they ask every
+    /// server's monitor for a check.
+    fn look(
+        self: &Arc<Self>,
+        snapshot: &Snapshot,
+        wanted: Wanted<'_>,
+        deprioritized: &[ServerAddress],
+    ) -> Result<Option<Arc<Server>>> {
+        self.ensure_open()?;
+        let chosen = self.choose(snapshot, wanted, deprioritized)?;
+        if chosen.is_none() {
+            for server in snapshot.servers.values() {
+                server.ask_for_check();
+            }
+            self.fetch_monitors();
+        }
+        Ok(chosen)
     }
 
     /// The server at this address, whatever is known of it; for what is pinned to it.

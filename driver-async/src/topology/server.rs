@@ -8,11 +8,17 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::{sync::Notify, task::AbortHandle};
 
 use super::{Connector, heartbeat::Heartbeats};
-use crate::{address::ServerAddress, pool::Pool, proto::topology::RoundTripTimes};
+use crate::{
+    address::ServerAddress,
+    event::{OrderedEvents, sdam::SdamEvent},
+    pool::Pool,
+    proto::topology::RoundTripTimes,
+};
 
 /// One server of the deployment. It survives every change of its description, and is closed only
 /// when the deployment loses it.
@@ -20,7 +26,8 @@ use crate::{address::ServerAddress, pool::Pool, proto::topology::RoundTripTimes}
 pub(crate) struct Server {
     pub(super) address: ServerAddress,
     pub(super) pool: Pool<Connector>,
-    pub(super) control: MonitorControl,
+    /// Each monitor has its own, so that none that nobody drives takes a call from its successor.
+    control: ArcSwap<MonitorControl>,
     pub(super) heartbeats: Heartbeats,
     pub(super) round_trip_times: Mutex<RoundTripTimes>,
     operations: AtomicUsize,
@@ -38,21 +45,12 @@ pub(super) struct MonitorControl {
     pub(super) rechecks_at_once: AtomicBool,
 }
 
-impl MonitorControl {
-    /// Ends the check under way, after which the next begins at once or at its time.
-    pub(super) fn cancel_check(&self, recheck_at_once: bool) {
-        self.rechecks_at_once
-            .store(recheck_at_once, Ordering::Release);
-        self.check_cancelled.notify_waiters();
-    }
-}
-
 impl Server {
     pub(super) fn new(address: ServerAddress, pool: Pool<Connector>) -> Self {
         Self {
             address,
             pool,
-            control: MonitorControl::default(),
+            control: ArcSwap::default(),
             heartbeats: Heartbeats::default(),
             round_trip_times: Mutex::default(),
             operations: AtomicUsize::new(0),
@@ -79,9 +77,38 @@ impl Server {
         self.operations.load(Ordering::Relaxed)
     }
 
+    /// Asks for a check soon.
+    pub(super) fn ask_for_check(&self) {
+        self.control.load().check_wanted.notify_one();
+    }
+
+    /// Ends the check under way, after which the next begins at once or at its time.
+    pub(super) fn cancel_check(&self, recheck_at_once: bool) {
+        let control = self.control.load();
+        control
+            .rechecks_at_once
+            .store(recheck_at_once, Ordering::Release);
+        control.check_cancelled.notify_waiters();
+    }
+
+    /// How a new monitor is reached.
+    pub(super) fn control(&self) -> Arc<MonitorControl> {
+        self.control.load_full()
+    }
+
     /// Takes note of a background task, which ends when the server is closed.
     pub(super) fn keep_task(&self, task: AbortHandle) {
         self.tasks.lock().push(task);
+    }
+
+    /// Ends the background tasks, for others to take their place.
+    pub(super) fn abandon_tasks(&self, events: &OrderedEvents<SdamEvent>) {
+        for task in self.tasks.lock().drain(..) {
+            task.abort();
+        }
+        self.heartbeats.abandon(events);
+        self.round_trip_times.lock().reset();
+        self.control.store(Arc::default());
     }
 
     /// Ends the background tasks and closes the pool, whose listeners the caller tells.

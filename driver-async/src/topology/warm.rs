@@ -32,17 +32,12 @@ impl Topology {
 
     /// The deployment once each server was checked, or it is closed.
     async fn discovered(&self) -> Arc<Snapshot> {
-        loop {
-            // Listen first: a change between the look and the wait must not be missed.
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            let snapshot = self.snapshot_owned();
+        let checked = |snapshot: &Arc<Snapshot>| {
             let mut servers = snapshot.description.servers.values();
-            if self.is_closed() || servers.all(|it| it.is_available() || it.error.is_some()) {
-                return snapshot;
-            }
-            changed.await;
-        }
+            let is_done =
+                self.is_closed() || servers.all(|it| it.is_available() || it.error.is_some());
+            is_done.then(|| Arc::clone(snapshot))
+        };
+        self.published.find(checked).await
     }
 }

@@ -18,5 +18,6 @@ mod gridfs;
 mod hostile;
 mod ledger;
 mod peer;
+mod runtimes;
 mod servers;
 mod told;

@@ -64,6 +64,7 @@ pub(crate) struct PoolState<T, W> {
     recalled: HashSet<u32>,
     waiting: BTreeMap<Ticket, Option<W>>,
     granted: BTreeMap<Ticket, Grant<T>>,
+    probes_always: bool,
 }
 
 #[derive(Debug)]
@@ -98,12 +99,19 @@ impl<T, W> PoolState<T, W> {
             recalled: HashSet::new(),
             waiting: BTreeMap::new(),
             granted: BTreeMap::new(),
+            probes_always: false,
         }
     }
 
     /// Whether events are made from now on.
     pub(crate) fn set_heard(&mut self, is_heard: bool) {
         self.journal.keep(is_heard);
+    }
+
+    /// From now on every idle connection is probed before it is handed out, not only those that
+    /// were unused for long.
+    pub(crate) fn probe_always(&mut self) {
+        self.probes_always = true;
     }
 
     /// The pool can hand out connections from now on. Nothing happens when it could already, or

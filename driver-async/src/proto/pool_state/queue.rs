@@ -229,7 +229,8 @@ impl<T, W> PoolState<T, W> {
         now: Instant,
         effects: &mut Effects<T, W>,
     ) -> Step<T> {
-        if now.saturating_duration_since(member.idle_since) >= PROBE_AFTER {
+        let idle = now.saturating_duration_since(member.idle_since);
+        if self.probes_always || idle >= PROBE_AFTER {
             return Step::Probe(member);
         }
         self.journal
