@@ -21,3 +21,4 @@ mod peer;
 mod runtimes;
 mod servers;
 mod told;
+mod waiting;
