@@ -103,7 +103,7 @@ impl Running {
     /// `hello` alone, which mongods before 4.4 do not know.
     pub fn objection(&self) -> Option<String> {
         let version = self.servers.as_ref()?.version();
-        let is_out_of_reach = self.kind == DeploymentKind::Balancer && is_older(version, (4, 4));
+        let is_out_of_reach = self.kind == DeploymentKind::Balancer && is_older(version, [4, 4, 0]);
         is_out_of_reach
             .then(|| format!("needs server 4.4 or later behind a load balancer, has {version}"))
     }

@@ -11,6 +11,7 @@ pub use deployment::Deployment;
 pub use run::run;
 
 use crate::deployments::DeploymentKind;
+use crate::unified::file::Version;
 
 /// One behaviour that users rely on.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +26,8 @@ pub struct BehaviourCase {
     pub on: On,
     /// What it may do to the deployment meanwhile.
     pub access: Access,
-    /// The first server version, major and minor, that has what the case needs.
-    pub since: (u32, u32),
+    /// The first server version that has what the case needs.
+    pub since: [u32; 3],
     /// Shows the behaviour; panics when it does not hold.
     pub run: fn(&Deployment),
 }
@@ -75,32 +76,29 @@ impl BehaviourCase {
 
     /// Why the case cannot run on servers of that version, such as `4.2.6`.
     fn objection_to(&self, version: &str) -> Option<String> {
-        let (major, minor) = self.since;
+        let least = Version::from(self.since);
         is_older(version, self.since)
-            .then(|| format!("needs MongoDB {major}.{minor}, and this is {version}"))
+            .then(|| format!("needs MongoDB {least}, and this is {version}"))
     }
 
     /// Who may run beside the case on servers of that version. Before 4.4, a fail point may fail
     /// the commands of any application, whatever name it was set for.
     fn lane_on(&self, version: &str) -> Access {
         match self.access {
-            Access::FailPoint if is_older(version, (4, 4)) => Access::Disturbs,
+            Access::FailPoint if is_older(version, [4, 4, 0]) => Access::Disturbs,
             access => access,
         }
     }
 }
 
-/// Whether a version is of an earlier release than that; one that cannot be read is not.
-pub(crate) fn is_older(version: &str, release: (u32, u32)) -> bool {
-    let mut numbers = version.split('.').map(str::parse);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < release,
-        _ => false,
-    }
+/// Whether a version is earlier than that; one that cannot be read is not.
+pub(crate) fn is_older(version: &str, than: [u32; 3]) -> bool {
+    let version: Result<Version, _> = version.parse();
+    version.is_ok_and(|version| version < Version::from(than))
 }
 
 /// Lists the behaviours of a suite module: `id name: where, access;` a line each, and
-/// `, since (4, 4)` after the access when older servers lack what the case needs, which is then
+/// `, since (4, 4)` or `, since (6, 0, 9)` after the access when older servers lack what the case needs, which is then
 /// reported as ignored there. Defines `cases()`, which gives the list.
 ///
 /// ```
@@ -120,9 +118,10 @@ pub(crate) fn is_older(version: &str, release: (u32, u32)) -> bool {
 /// ```
 #[macro_export]
 macro_rules! behaviours {
-    (@since) => { (0, 0) };
-    (@since $since:expr) => { $since };
-    ($($id:ident $name:ident: $on:ident, $access:ident $(, since $since:expr)?;)*) => {
+    (@since) => { [0, 0, 0] };
+    (@since ($major:literal, $minor:literal)) => { [$major, $minor, 0] };
+    (@since ($major:literal, $minor:literal, $patch:literal)) => { [$major, $minor, $patch] };
+    ($($id:ident $name:ident: $on:ident, $access:ident $(, since $since:tt)?;)*) => {
         /// The behaviours of this module.
         pub(crate) fn cases() -> Vec<$crate::behaviour::BehaviourCase> {
             vec![$($crate::behaviour::BehaviourCase {
@@ -144,7 +143,7 @@ mod tests {
 
     crate::behaviours! {
         R1 anywhere: Either, Shared;
-        R2 where_it_is_known: Standalone, FailPoint, since (4, 4);
+        R2 where_it_is_known: Standalone, FailPoint, since (4, 4, 2);
     }
 
     fn anywhere(_: &Deployment) {}
@@ -157,7 +156,8 @@ mod tests {
         };
         assert_eq!(anywhere.objection_to("4.2.6"), None);
         let objection = newer.objection_to("4.2.6").unwrap();
-        assert_eq!(objection, "needs MongoDB 4.4, and this is 4.2.6");
+        assert_eq!(objection, "needs MongoDB 4.4.2, and this is 4.2.6");
+        assert!(newer.objection_to("4.4.1").is_some());
         for version in ["4.4.2", "5.0.4", "10.0.0"] {
             assert_eq!(newer.objection_to(version), None, "{version}");
         }

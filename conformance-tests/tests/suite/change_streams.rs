@@ -33,7 +33,7 @@ conformance_tests::behaviours! {
     P14 the_token_of_the_options_is_kept_until_there_is_an_event: ReplicaSet, Shared;
     P17 before_an_event_a_stream_is_resumed_with_start_after: ReplicaSet, FailPoint;
     P18 after_an_event_a_stream_is_resumed_with_resume_after: ReplicaSet, FailPoint;
-    P19 large_events_come_in_fragments_or_joined: ReplicaSet, Shared, since (7, 0);
+    P19 large_events_come_in_fragments_or_joined: ReplicaSet, Shared, since (6, 0, 9);
     F117 one_look_at_a_lost_cursor_is_one_request_and_a_resumption: ReplicaSet, Shared;
     F117 changes_between_opening_and_the_first_look_are_seen: ReplicaSet, Shared;
     W107 a_stream_stays_in_its_session_when_it_is_resumed: ReplicaSet, FailPoint;

@@ -29,10 +29,9 @@ use crate::flavor::driver::bson::doc;
 use crate::flavor::{FLAVOR, wait};
 
 conformance_tests::behaviours! {
-    // Servers of 4.2 tell of a lost primary within write errors, which no driver may get past; and
-    // one that steps down interrupts writes while it still calls itself primary, and then refuses
-    // the one retry, too.
-    R130 what_was_acknowledged_survives_elections: ReplicaSet, Disturbs, since (4, 4);
+    // Older primaries interrupt writes before they say that they step down, and then refuse the one
+    // retry, too. Those of 4.2 also tell of it within write errors, which no driver may get past.
+    R130 what_was_acknowledged_survives_elections: ReplicaSet, Disturbs, since (5, 0);
 }
 
 const WRITERS: usize = 16;

@@ -11,7 +11,7 @@ use super::recorder::Recorder;
 use super::servers::{operations, wait_until, writable};
 use crate::flavor::driver::bson::{Document, doc};
 use crate::flavor::driver::error::{Error, Result};
-use crate::flavor::driver::options::ClientOptions;
+use crate::flavor::driver::options::{ClientOptions, WriteConcern};
 use crate::flavor::driver::{Client, Collection, Database};
 use crate::flavor::{go, spawn};
 
@@ -61,12 +61,12 @@ impl Observed {
         self.database().collection("people")
     }
 
-    /// Fills the collection with documents whose `_id` counts from 0.
+    /// Fills the collection with documents whose `_id` counts from 0. The majority has them: a
+    /// transaction sees no others.
     pub(crate) fn with_people(self, count: i32) -> Self {
-        go!(self
-            .people()
-            .insert_many((0..count).map(|id| doc! { "_id": id })))
-        .expect("inserts people");
+        let people = self.people();
+        let insert = people.insert_many((0..count).map(|id| doc! { "_id": id }));
+        go!(insert.write_concern(WriteConcern::majority())).expect("inserts people");
         self
     }
 

@@ -12,6 +12,7 @@ use super::dial::Real;
 use super::format::{Format, Requirement};
 use super::recorder::Recorder;
 use crate::case::Outcome;
+use crate::unified::fail_point_needs;
 
 /// A server has one fail point for commands, so cases that set it run one by one.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -41,12 +42,20 @@ async fn try_run(format: &Format, uri: &str) -> Result<Outcome, String> {
             .any(|requirement| is_met(requirement, &version, is_replica_set))
     {
         admin.shutdown().await;
-        return Ok(Outcome::Skipped(format!(
-            "the case does not run on server {version}"
-        )));
+        let least = format.run_on.iter();
+        let mut least = least.filter_map(|requirement| requirement.min_server_version.as_deref());
+        return Ok(Outcome::Skipped(match least.next() {
+            Some(least) => format!("needs server {least} or later, has {version}"),
+            None => format!("the case does not run on server {version}"),
+        }));
     }
     if let Some(fail_point) = &format.fail_point {
-        run_admin_command(&admin, document(fail_point)?).await?;
+        let fail_point = document(fail_point)?;
+        if let Some(objection) = fail_point_needs::objection_to(&fail_point, version.parse()?) {
+            admin.shutdown().await;
+            return Ok(Outcome::Skipped(objection));
+        }
+        run_admin_command(&admin, fail_point).await?;
     }
     let outcome = with_pool(format, options).await;
     let undone = match fail_point_name(format) {

@@ -79,8 +79,7 @@ fn environment(
             Ok(index) => {
                 let environment = tried.swap_remove(index);
                 let version = environment.facts().version;
-                let is_stand_in = environment.running().kind().stand_in().is_some();
-                let objection = fail_point_needs::objection(test, version, is_stand_in);
+                let objection = fail_point_needs::objection(test, version);
                 return objection.map_or(Ok(environment), |why| Err(Outcome::Skipped(why)));
             }
             Err(why) => reason = why,
