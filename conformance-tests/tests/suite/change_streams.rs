@@ -29,6 +29,7 @@ conformance_tests::behaviours! {
     P6 a_stream_is_resumed_by_its_read_preference: ReplicaSet, FailPoint;
     P7 an_empty_first_batch_leaves_the_cursor_open: ReplicaSet, Shared;
     P8 a_cursor_that_cannot_be_closed_does_not_keep_from_resuming: ReplicaSet, FailPoint;
+    P8 a_cursor_that_lost_its_connection_is_closed_once_its_server_answers: ReplicaSet, FailPoint;
     P11 the_batchs_own_token_is_kept_at_its_end: ReplicaSet, Shared;
     P14 the_token_of_the_options_is_kept_until_there_is_an_event: ReplicaSet, Shared;
     P17 before_an_event_a_stream_is_resumed_with_start_after: ReplicaSet, FailPoint;
@@ -445,6 +446,22 @@ fn a_stream_stays_in_its_session_when_it_is_resumed(deployment: &Deployment) {
     }
     let error = wait!(changes.next_if_any(&mut other)).expect_err("is another session");
     assert!(matches!(*error.kind, ErrorKind::InvalidArgument { .. }));
+}
+
+fn a_cursor_that_lost_its_connection_is_closed_once_its_server_answers(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "");
+    let mut changes = begun(&subject);
+    let lost = last_cursor(&subject).get_i64("id").expect("is open");
+    let _failing = fail_get_more(deployment);
+    insert(&subject, 3..4);
+    assert_eq!(next_id(&mut changes), 3);
+    subject.events.wait_for_count("killed cursor", 1, |event| {
+        event.is_success_of("killCursors")
+    });
+    let kill = subject.events.commands_named("killCursors").remove(0);
+    let killed = kill.command.get_array("cursors").expect("names cursors");
+    assert_eq!(*killed, [Bson::Int64(lost)]);
+    assert_eq!(open_cursors(deployment), 1);
 }
 
 fn a_closed_stream_leaves_no_cursor(deployment: &Deployment) {

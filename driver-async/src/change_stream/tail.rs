@@ -11,6 +11,7 @@ use bson::{Document, RawDocument, RawDocumentBuf};
 use futures_core::future::BoxFuture;
 
 use crate::{
+    address::ServerAddress,
     clock,
     concerns::Concerns,
     cursor::{Farewell, Fetched, Source},
@@ -135,8 +136,11 @@ type Resumed = (Hold, Result<(CursorState, Origin)>);
 /// What is left of a cursor that was lost.
 struct Lost {
     hold: Hold,
-    /// Closes it, if the server is there and has it still.
+    address: ServerAddress,
+    /// Closes it, if the server may have it still.
     farewell: Option<Farewell>,
+    /// Whether the server has answered, and so can be told.
+    has_answered: bool,
 }
 
 impl Tail {
@@ -326,28 +330,35 @@ impl Tail {
     fn fail(&mut self, mut source: Source, error: Error) -> Option<Error> {
         self.fragments.forget();
         let is_resumable = resume::is_resumable(&error, source.max_wire_version);
-        // Without an answer, the server sees the connection end as well, and ends what was under way
-        // on it, or it cannot be told. Asking it could take longer than finding another one.
-        let is_open = error
-            .code()
-            .is_some_and(|code| !CURSOR_IS_GONE.contains(&code));
-        // The new cursor may get another connection; what is told to the server goes over this one.
-        let hold = Hold::with_session(source.origin.hold.session.take());
-        let farewell = is_open.then(|| source.into_farewell());
-        if is_of_timeout(&error) {
-            self.phase = Phase::Lost(Lost { hold, farewell });
-            return Some(error);
-        }
-        if is_resumable {
+        let code = error.code();
+        let is_gone = code.is_some_and(|code| CURSOR_IS_GONE.contains(&code));
+        let is_of_timeout = is_of_timeout(&error);
+        if is_resumable || is_of_timeout {
+            let lost = Lost {
+                // The new cursor may get another connection; what is told to the server goes over
+                // this one.
+                hold: Hold::with_session(source.origin.hold.session.take()),
+                address: source.origin.address.clone(),
+                farewell: (!is_gone).then(|| source.into_farewell()),
+                has_answered: code.is_some(),
+            };
+            if is_of_timeout {
+                self.phase = Phase::Lost(lost);
+                return Some(error);
+            }
             tracing::debug!("a change stream is resumed after an error: {error}");
-            self.resume(Lost { hold, farewell }, true);
+            self.resume(lost, true);
             return None;
         }
-        let Some(farewell) = farewell else {
-            self.phase = Phase::Ended;
+        self.phase = Phase::Ended;
+        if is_gone {
             return Some(error);
-        };
-        let (closing, farewell) = farewell.said();
+        }
+        if code.is_none() {
+            source.into_farewell().say_in_background();
+            return Some(error);
+        }
+        let (closing, farewell) = source.into_farewell().said();
         self.phase = Phase::Failing {
             closing,
             farewell,
@@ -369,13 +380,24 @@ impl Tail {
         let timeout = self.call_timeout();
         let plan = Arc::clone(&self.plan);
         let start = self.progress.start();
-        let Lost { mut hold, farewell } = lost;
         let request = Box::pin(async move {
+            let Lost {
+                mut hold,
+                address,
+                mut farewell,
+                has_answered,
+            } = lost;
             // Its session is for the new cursor: it is closed in another one.
-            if let Some(farewell) = farewell {
+            if has_answered && let Some(farewell) = farewell.take() {
                 farewell.said_within(timeout).await;
             }
             let outcome = plan.open(&mut hold, Some(start), timeout).await;
+            // A server that has not answered may be out of reach, until it does.
+            if let (Some(farewell), Ok((_, origin))) = (farewell, &outcome)
+                && origin.address == address
+            {
+                farewell.say_in_background();
+            }
             (hold, outcome)
         });
         self.phase = Phase::Resuming { request, has_asked };
@@ -388,7 +410,9 @@ impl Tail {
                 self.phase = match is_of_timeout(&error) {
                     true => Phase::Lost(Lost {
                         hold,
+                        address: ServerAddress::default(),
                         farewell: None,
+                        has_answered: false,
                     }),
                     false => Phase::Ended,
                 };
@@ -435,7 +459,7 @@ impl Tail {
             Phase::Fetching { farewell, .. }
             | Phase::Failing { farewell, .. }
             | Phase::Closing(farewell) => Some(farewell),
-            Phase::Lost(lost) => lost.farewell,
+            Phase::Lost(lost) => lost.farewell.filter(|_| lost.has_answered),
             // A cursor that is just being opened is closed by way of its session.
             Phase::Resuming { .. } | Phase::Ended => None,
         }
