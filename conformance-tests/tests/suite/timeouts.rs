@@ -114,9 +114,9 @@ fn a_command_whose_time_is_up_before_it_goes_out_costs_no_connection(deployment:
 
 fn the_batches_of_many_inserts_share_one_timeout(deployment: &Deployment) {
     let subject = Observed::new(deployment, "").with_people(1);
-    let people = hasty(&subject, millis(2800));
+    let people = hasty(&subject, millis(5600));
     subject.events.forget();
-    let _slow = FailPoint::times(deployment, 2, blocking(&["insert"], 1500));
+    let _slow = FailPoint::times(deployment, 2, blocking(&["insert"], 3000));
     let large = "x".repeat(1_000_000);
     let documents = (1..=50).map(|id| doc! { "_id": id, "x": &large });
     let error = go!(people.insert_many(documents)).expect_err("takes too long");
