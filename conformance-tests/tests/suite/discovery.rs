@@ -24,7 +24,7 @@ conformance_tests::behaviours! {
     F56 a_network_error_resets_only_its_servers_description: ReplicaSet, FailPoint;
     F59 only_a_server_in_shutdown_loses_its_pool: Either, FailPoint;
     F77 a_cursor_stays_with_its_server_while_that_is_unknown: Standalone, FailPoint, since (4, 4);
-    N4 a_pool_survives_an_election: ReplicaSet, Disturbs;
+    N4 a_pool_and_its_cursors_survive_an_election: ReplicaSet, Disturbs;
     N13 writes_during_an_election_succeed: ReplicaSet, Disturbs;
     R54 failover_changes_the_primary: ReplicaSet, Disturbs;
     R55 the_client_recovers_when_all_members_died_and_one_returns: Either, Disturbs;
@@ -239,12 +239,17 @@ fn step_down(deployment: &Deployment) {
     });
 }
 
-fn a_pool_survives_an_election(deployment: &Deployment) {
-    let subject = Observed::new(deployment, "minPoolSize=1").with_people(1);
+fn a_pool_and_its_cursors_survive_an_election(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "minPoolSize=1&w=majority").with_people(5);
     subject
         .events
         .wait_for_count("pools", 3, Event::is_connection_ready);
+    let mut cursor = go!(subject.people().find(doc! {}).batch_size(2)).expect("finds");
     step_down(deployment);
+    for _ in 0..5 {
+        assert!(wait!(cursor.advance()).expect("goes on where it began"));
+    }
+    assert!(!wait!(cursor.advance()).expect("ends"));
     let primary = address(deployment, writable(deployment));
     wait_for_change(&subject.events, ServerType::RsPrimary, &primary);
     go!(subject.people().insert_one(doc! {})).expect("inserts");

@@ -9,6 +9,7 @@ mod authentication;
 mod bad_input;
 mod batches;
 mod bulk_writes;
+mod causal_consistency;
 mod change_streams;
 mod collections;
 mod commands;
@@ -33,8 +34,11 @@ mod overloads;
 mod pool;
 mod pool_establishing;
 mod prose_crud;
+mod prose_monitoring;
 mod prose_retries;
+mod prose_routers;
 mod prose_sessions;
+mod prose_transactions;
 mod reads;
 mod recorder;
 mod retries;
@@ -64,6 +68,7 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
         handshakes::cases(),
         discovery::cases(),
         monitoring::cases(),
+        prose_monitoring::cases(),
         commands::cases(),
         log_messages::cases(),
         cursors::cases(),
@@ -76,9 +81,12 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
         sessions::cases(),
         explicit_sessions::cases(),
         prose_sessions::cases(),
+        causal_consistency::cases(),
         transactions::cases(),
+        prose_transactions::cases(),
         retries::cases(),
         prose_retries::cases(),
+        prose_routers::cases(),
         timeouts::cases(),
         elections::cases(),
         writes::cases(),

@@ -10,7 +10,7 @@ use conformance_tests::watching_proxy::WatchingProxy;
 use super::recorder::Event;
 use super::servers::{uri_of, writable};
 use super::support::Observed;
-use crate::flavor::driver::bson::{Document, Timestamp, doc};
+use crate::flavor::driver::bson::{Bson, Document, Timestamp, doc};
 use crate::flavor::driver::bulk::{InsertOne, Write};
 use crate::flavor::driver::error::{ErrorKind, Result};
 use crate::flavor::driver::event::command::CommandEvent;
@@ -28,6 +28,7 @@ conformance_tests::behaviours! {
     P5 no_operation_takes_a_session_of_another_client: Either, Shared;
     P8 a_cursor_returns_its_session_with_the_only_batch: Either, Shared;
     P9 a_cursor_returns_its_session_with_the_last_batch: Either, Shared;
+    P10 no_operation_keeps_a_session: Either, Shared;
     P11 a_cursor_has_one_session_whatever_the_read_preference: Either, Shared;
     P18 a_server_without_sessions_gets_none: Either, Shared;
     P19 a_server_without_sessions_is_given_none_of_the_applications: Either, Shared;
@@ -37,17 +38,17 @@ conformance_tests::behaviours! {
 }
 
 /// An operation that can take part in a session, done with one and without.
-struct Operation {
+pub(crate) struct Operation {
     /// The command that it sends.
-    command: &'static str,
-    within: fn(&Observed, &mut ClientSession) -> Result<()>,
-    alone: fn(&Observed) -> Result<()>,
+    pub(crate) command: &'static str,
+    pub(crate) within: fn(&Observed, &mut ClientSession) -> Result<()>,
+    pub(crate) alone: fn(&Observed) -> Result<()>,
 }
 
 /// A list of operations: the command each sends, and the action that does it.
-macro_rules! operations {
+macro_rules! each_operation {
     ($($command:literal: |$subject:ident| $action:expr;)*) => {
-        [$(Operation {
+        [$($crate::suite::prose_sessions::Operation {
             command: $command,
             within: |$subject, session| go!($action.session(session)).map(drop),
             alone: |$subject| go!($action).map(drop),
@@ -55,9 +56,11 @@ macro_rules! operations {
     };
 }
 
+pub(crate) use each_operation;
+
 /// All operations that can take part in a session, in an order in which each succeeds.
 fn operations() -> impl IntoIterator<Item = Operation> {
-    operations! {
+    each_operation! {
         "ping": |subject| subject.database().run_command(doc! { "ping": 1 });
         "insert": |subject| subject.people().insert_one(doc! { "_id": 1 });
         "insert": |subject| subject.people().insert_many([doc! { "_id": 2 }, doc! { "_id": 3 }]);
@@ -130,7 +133,7 @@ fn the_session_ended_last_is_started_first(deployment: &Deployment) {
 
 fn the_newest_cluster_time_goes_out_with_each_command(deployment: &Deployment) {
     let subject = Observed::new(deployment, "heartbeatFrequencyMS=1000000").with_people(1);
-    let of_each = operations! {
+    let of_each = each_operation! {
         "ping": |subject| subject.database().run_command(doc! { "ping": 1 });
         "aggregate": |subject| subject.people().aggregate([doc! { "$match": {} }]);
         "find": |subject| subject.people().find(doc! {});
@@ -150,7 +153,7 @@ fn the_newest_cluster_time_goes_out_with_each_command(deployment: &Deployment) {
     }
 }
 
-fn last_reply(subject: &Observed, command: &str) -> Document {
+pub(crate) fn last_reply(subject: &Observed, command: &str) -> Document {
     let events = subject.events.events();
     let mut replies = events.into_iter().rev().filter_map(|event| match event {
         Event::Command(event) => match *event {
@@ -223,6 +226,57 @@ fn a_cursor_returns_its_session_with_the_last_batch(deployment: &Deployment) {
     assert_eq!(subject.last_session("getMore"), of_cursor);
     assert_eq!(subject.last_session("ping"), of_cursor);
     assert!(wait!(cursor.advance()).expect("one is left"));
+}
+
+fn no_operation_keeps_a_session(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "");
+    for Operation { command, alone, .. } in operations() {
+        alone(&subject).expect(command);
+    }
+    let subject = subject.with_people(5);
+    let people = subject.people();
+    let open = || go!(people.find(doc! {}).batch_size(2)).expect("finds");
+    let (mut read, mut closed, mut lost) = (open(), open(), open());
+    let refused = each_operation! {
+        "insert": |subject| subject.people().insert_one(doc! { "_id": 0 });
+        "update": |subject| subject.people().update_one(doc! {}, doc! { "$no": { "a": 1 } });
+        "find": |subject| subject.people().find(doc! { "$no": 1 });
+        "aggregate": |subject| subject.people().aggregate([doc! { "$no": {} }]);
+        "no": |subject| subject.database().run_command(doc! { "no": 1 });
+    };
+    let mut session = go!(subject.client.start_session()).expect("starts a session");
+    for operation in refused {
+        (operation.alone)(&subject).expect_err(operation.command);
+        (operation.within)(&subject, &mut session).expect_err(operation.command);
+    }
+    drop(session);
+    while wait!(read.advance()).expect("goes on") {}
+    wait!(closed.close()).expect("closes");
+    go!(people.drop()).expect("drops");
+    for _ in 0..2 {
+        assert!(wait!(lost.advance()).expect("is here"));
+    }
+    wait!(lost.advance()).expect_err("the collection is gone");
+    go!(subject.client.clone().shutdown());
+    let (ended, operations): (Vec<_>, Vec<_>) = subject
+        .events
+        .commands()
+        .into_iter()
+        .partition(|sent| sent.command_name == "endSessions");
+    let sent = operations
+        .iter()
+        .filter_map(|sent| sent.command.get("lsid"));
+    let ended = ended
+        .iter()
+        .flat_map(|sent| sent.command.get_array("endSessions"));
+    assert_eq!(distinct(ended.flatten()), distinct(sent));
+}
+
+fn distinct<'a>(sessions: impl Iterator<Item = &'a Bson>) -> Vec<String> {
+    let mut sessions: Vec<_> = sessions.map(ToString::to_string).collect();
+    sessions.sort();
+    sessions.dedup();
+    sessions
 }
 
 fn a_cursor_has_one_session_whatever_the_read_preference(deployment: &Deployment) {

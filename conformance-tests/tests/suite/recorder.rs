@@ -195,6 +195,22 @@ impl Recorder {
         self.lock().iter().filter_map(Event::checked_out).collect()
     }
 
+    /// How long all commands of that name together took to fail.
+    pub(crate) fn time_of_failed(&self, name: &str) -> Duration {
+        let events = self.lock();
+        let failed = events.iter().filter_map(|event| match event {
+            Event::Command(event) => match &**event {
+                CommandEvent::Failed(failed) => Some(failed),
+                _ => None,
+            },
+            _ => None,
+        });
+        failed
+            .filter(|failed| failed.command_name == name)
+            .map(|failed| failed.duration)
+            .sum()
+    }
+
     /// The most of something that there was at a time, when it begins and ends with such events.
     pub(crate) fn most_at_once(
         &self,

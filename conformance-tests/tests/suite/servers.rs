@@ -125,7 +125,8 @@ pub(crate) struct FailPoint {
 
 impl FailPoint {
     /// Fails the next `times` matching commands on the member that accepts writes. `data` has
-    /// the members of a fail point's `data` but for the application name.
+    /// the members of a fail point's `data`; it is for the case's application name, unless it
+    /// names another one or a collection.
     pub(crate) fn times(deployment: &Deployment, times: i32, data: Document) -> Self {
         Self::on(
             deployment,
@@ -183,7 +184,12 @@ impl Drop for FailPoint {
 }
 
 fn fail_command(deployment: &Deployment, mode: impl Into<Bson>, mut data: Document) -> Document {
-    data.insert("appName", deployment.app_name());
+    if !["appName", "namespace"]
+        .iter()
+        .any(|of| data.contains_key(of))
+    {
+        data.insert("appName", deployment.app_name());
+    }
     doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data }
 }
 

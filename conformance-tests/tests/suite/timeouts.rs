@@ -36,6 +36,7 @@ conformance_tests::behaviours! {
     T7 reading_a_download_can_run_out_of_time: Either, FailPoint, since (4, 4);
     T8 the_shorter_limit_ends_the_selection_of_a_server: Standalone, Shared;
     T8 the_shorter_limit_ends_the_login: Standalone, Disturbs, since (4, 4);
+    T9 the_abort_of_a_dropped_session_has_the_timeout: ReplicaSet, FailPoint, since (4, 4);
     T10 an_abort_has_the_whole_timeout_again: ReplicaSet, FailPoint, since (4, 4);
     T10 the_attempts_at_a_transaction_share_one_timeout: ReplicaSet, FailPoint, since (4, 4);
     T10 an_operation_of_a_callback_has_no_timeout_of_its_own: ReplicaSet, Shared;
@@ -280,6 +281,37 @@ fn the_shorter_limit_ends_the_login(deployment: &Deployment) {
         assert!(subject.events.commands_named("insert").is_empty());
         // That somebody is in a hurry says nothing about the server.
         assert_eq!(subject.events.count(Event::is_pool_cleared), 0);
+    }
+}
+
+/// Here a session ends when it is dropped, so there is no call to give a timeout of its own to.
+fn the_abort_of_a_dropped_session_has_the_timeout(deployment: &Deployment) {
+    for (options, default_timeout) in [("timeoutMS=500", None), ("", Some(millis(500)))] {
+        let subject = Observed::new(deployment, options);
+        let people = subject.people();
+        go!(people.insert_one(doc! {}).timeout(millis(20_000))).expect("connects");
+        let mut start = subject.client.start_session();
+        if let Some(timeout) = default_timeout {
+            start = start.default_timeout(timeout);
+        }
+        let mut session = go!(start).expect("starts a session");
+        go!(session.start_transaction()).expect("starts");
+        go!(people.insert_one(doc! {}).session(&mut session)).expect("inserts");
+        let _slow = FailPoint::times(deployment, 1, blocking(&["abortTransaction"], 2500));
+        drop(session);
+        let error = subject.events.wait_for("end of the abort", |events| {
+            events.iter().find_map(|event| match event {
+                Event::Command(event) => match &**event {
+                    CommandEvent::Failed(failed) if failed.command_name == "abortTransaction" => {
+                        Some(failed.failure.clone())
+                    }
+                    _ => None,
+                },
+                _ => None,
+            })
+        });
+        assert!(error.is_timeout(), "{options}: {error:?}");
+        assert_eq!(subject.events.commands_named("abortTransaction").len(), 1);
     }
 }
 

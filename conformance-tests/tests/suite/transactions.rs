@@ -8,6 +8,7 @@ use conformance_tests::behaviour::Deployment;
 use conformance_tests::router_shim::RouterShim;
 use conformance_tests::watching_proxy::WatchingProxy;
 
+use super::prose_routers::routers;
 use super::recorder::Event;
 use super::servers::{FailPoint, current_operations, uri_of, wait_until, writable};
 use super::support::Observed;
@@ -15,7 +16,6 @@ use crate::flavor::driver::bson::{Bson, Document, doc};
 use crate::flavor::driver::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR};
 use crate::flavor::driver::event::EventHandler;
 use crate::flavor::driver::event::cmap::CmapEvent;
-use crate::flavor::driver::event::sdam::{SdamEvent, ServerType};
 use crate::flavor::driver::options::ClientOptions;
 use crate::flavor::driver::{ClientSession, IndexModel};
 use crate::flavor::{go, spawn};
@@ -210,15 +210,7 @@ const CHOICES: usize = 50;
 
 /// A client of two routers, in whose session a transaction was committed by way of one of them.
 fn pinned_to_one_of_two(deployment: &Deployment) -> (RouterShim, Observed, ClientSession) {
-    let server = deployment.servers().member(writable(deployment)).address();
-    let routers = RouterShim::routers(server, 2).expect("listen");
-    // Either is near enough, however busy the machine is.
-    let uri = uri_of(deployment, &routers.hosts(), "localThresholdMS=10000");
-    let subject = Observed::at(deployment, &uri).with_people(1);
-    subject.events.wait_for_count("router", 2, |event| {
-        matches!(event.sdam(), Some(SdamEvent::ServerDescriptionChanged(change))
-            if change.new_description.server_type() == ServerType::Mongos)
-    });
+    let (routers, subject) = routers(deployment, 2);
     let mut session = go!(subject.client.start_session()).expect("starts a session");
     go!(session.start_transaction()).expect("starts");
     let people = subject.people();
