@@ -396,7 +396,7 @@ impl Tail {
             if let (Some(farewell), Ok((_, origin))) = (farewell, &outcome)
                 && origin.address == address
             {
-                farewell.say_in_background();
+                farewell.said_within(timeout).await;
             }
             (hold, outcome)
         });
