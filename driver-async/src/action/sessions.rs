@@ -131,7 +131,15 @@ pub struct AbortTransaction<'a> {
 }
 
 impl Client {
-    /// Starts a session. Does no I/O.
+    /// Starts a session. Does no I/O: whether the deployment has sessions shows with the first
+    /// operation.
+    ///
+    /// Use it soon, and at least once every 29 minutes: servers end a session that was not used for
+    /// 30 minutes (`logicalSessionTimeoutMinutes`). A new one may be the server's part of an earlier
+    /// one with as little as a minute left to its first use; what comes later may fail.
+    ///
+    /// Operations without a session get one from the driver, which they return at their end; only
+    /// unacknowledged writes go out without any, and are refused in a session that is given.
     ///
     /// # Errors
     /// An invalid-argument error for options that contradict each other.
