@@ -157,10 +157,8 @@ impl ClientSession {
         timeout: Option<Duration>,
     ) -> Result<()> {
         let Some(mut operation) = begin_end(&self.inner, end, timeout)? else {
-            if end == End::Abort {
-                // A command that could not be sent may have bound it already.
-                self.inner.unpin();
-            }
+            // A command that could not be sent may have bound it already.
+            self.inner.unpin();
             return Ok(());
         };
         match end {
