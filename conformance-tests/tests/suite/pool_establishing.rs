@@ -21,6 +21,7 @@ conformance_tests::behaviours! {
     R29 fifty_cold_operations_make_two_connections_at_a_time: Standalone, Shared;
     R35 two_refused_logins_in_a_row_leave_the_pool_usable: Standalone, FailPoint;
     R37 a_network_error_during_authentication_leaks_no_permit: Standalone, FailPoint;
+    N6 an_operation_whose_login_meets_a_shutdown_is_tried_again: Standalone, FailPoint;
     R44 stalled_background_connections_do_not_delay_operations: Standalone, FailPoint, since (4, 4);
     F45 a_failing_background_connection_shows_in_the_topology: Standalone, FailPoint;
     R46 an_arbiter_gets_no_pool_unless_addressed_directly: ReplicaSet, Shared;
@@ -175,6 +176,17 @@ fn a_network_error_during_authentication_leaks_no_permit(deployment: &Deployment
     go!(subject.people().find_one(doc! {})).expect("the third connection is made");
     assert_eq!(subject.open_connections(), 1);
     assert_eq!(subject.events.count(Event::is_connection_ready), 1);
+}
+
+fn an_operation_whose_login_meets_a_shutdown_is_tried_again(deployment: &Deployment) {
+    let options = "heartbeatFrequencyMS=500";
+    let subject = Observed::at(deployment, &secured_uri(deployment, "root:secret", options));
+    let data = doc! { "failCommands": ["saslContinue"], "errorCode": 91 };
+    let _failing = FailPoint::on_secured(deployment, doc! { "times": 1 }, data);
+    go!(subject.people().find_one(doc! {})).expect("the second login succeeds");
+    assert_eq!(subject.events.commands_named("find").len(), 1);
+    assert_eq!(subject.events.count(Event::is_connection_ready), 1);
+    assert_eq!(subject.events.count(Event::is_connection_created), 2);
 }
 
 fn stalled_background_connections_do_not_delay_operations(deployment: &Deployment) {

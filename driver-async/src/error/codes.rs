@@ -73,7 +73,8 @@ impl Error {
 
     /// Whether the code is one after which a read may be tried again.
     pub(crate) fn has_retryable_read_code(&self) -> bool {
-        self.code().is_some_and(is_retryable_read)
+        let told = self.beyond_single_writes();
+        told.is_some_and(|(code, _)| is_retryable_read(code))
     }
 
     /// Whether the code is one after which a write may be tried again. A write error's code is
@@ -83,10 +84,12 @@ impl Error {
         told.is_some_and(|(code, _)| is_retryable_write(code))
     }
 
-    /// The code and the words of a command's error or a write concern error.
+    /// The code and the words of a command's error or a write concern error. The commands of a
+    /// login are among them: a server that shuts down refuses those as well.
     fn beyond_single_writes(&self) -> Option<(i32, &str)> {
         match &*self.kind {
             ErrorKind::Command(error) => Some((error.code, &error.message)),
+            ErrorKind::Authentication { .. } => self.cause()?.beyond_single_writes(),
             ErrorKind::Write(WriteFailure::WriteConcernError(error)) => {
                 Some((error.code, &error.message))
             }

@@ -174,6 +174,10 @@ mod tests {
         ErrorKind::Write(crate::error::WriteFailure::WriteConcernError(concern)).into()
     }
 
+    fn refused_login(code: i32) -> Error {
+        Error::authentication("the server refused it").with_source(command(code))
+    }
+
     fn overload(code: i32) -> Error {
         command(code)
             .with_label(SYSTEM_OVERLOADED_ERROR)
@@ -214,6 +218,8 @@ mod tests {
     fn a_read_is_tried_again_once_after_a_network_error_or_a_retryable_code() {
         assert!(retries(network(), Retryability::Read));
         assert!(retries(command(11602), Retryability::Read));
+        assert!(retries(refused_login(91), Retryability::Read));
+        assert!(!retries(refused_login(18), Retryability::Read));
         assert!(!retries(command(8000), Retryability::Read));
         assert!(!retries(network(), Retryability::None));
         let twice = [(network(), true), (command(11602), true)];
@@ -258,6 +264,8 @@ mod tests {
             (unmet(91), Some((RsPrimary, 8)), true),
             (unmet(91), Some((Mongos, 8)), false),
             (unmet(91), Some((RsPrimary, 9)), false),
+            (refused_login(91), None, true),
+            (refused_login(18), None, false),
         ] {
             label_write_error(&mut error, server);
             let message = error.to_string();
