@@ -101,8 +101,13 @@ pub struct ClientOptions {
     /// The most connections that a pool makes at once; at least 1. The default is 2.
     pub max_connecting: Option<u32>,
 
-    /// How often an operation is tried again, after growing waits, when a server is too busy. The
-    /// default is 2; 0 turns it off. See the client backpressure specification.
+    /// How often an operation is tried again, after growing waits, when a server is too busy to
+    /// begin with it. The default is 2; 0 turns it off.
+    ///
+    /// That goes for every command: for reads while [`retry_reads`](Self::retry_reads) is set, for
+    /// writes while [`retry_writes`](Self::retry_writes) is, for commands that the driver does not
+    /// know while both are, and always for the end of a transaction. A program that tries again by
+    /// itself multiplies these attempts. See the client backpressure specification.
     pub max_adaptive_retries: Option<u32>,
 
     /// Whether an operation that a busy server refused is tried again on another member of the
