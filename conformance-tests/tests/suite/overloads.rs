@@ -23,7 +23,7 @@ conformance_tests::behaviours! {
     F116 commands_on_files_are_tried_again_after_an_overload: Either, FailPoint, since (4, 4);
     F116 a_command_is_tried_again_only_if_the_option_for_its_kind_is_set:
         Either, FailPoint, since (4, 4);
-    R50 a_server_that_turns_connections_away_keeps_those_it_has: Either, FailPoint, since (4, 4);
+    R50 a_server_that_turns_connections_away_keeps_those_it_has: Either, FailPoint, since (4, 4, 7);
 }
 
 /// Runs what sends that command while the server is too busy for it once.
