@@ -23,7 +23,8 @@ conformance_tests::behaviours! {
     A3 reserved_characters_are_written_percent_encoded: Standalone, Shared;
     A4 a_credential_in_code_logs_in: Standalone, Shared;
     A5 a_minimum_of_connections_is_logged_in_ahead: Standalone, Shared;
-    A6 a_refused_login_behind_a_load_balancer_clears_the_pool_of_its_service: Standalone, Shared;
+    A6 a_refused_login_behind_a_load_balancer_clears_the_pool_of_its_service:
+        Standalone, Shared, since (4, 4);
     R18 an_unknown_user_is_told_at_once: Standalone, Shared;
     R18 no_error_or_debug_output_shows_the_password: Standalone, Shared;
     R19 auth_source_beats_the_path: Standalone, Shared;

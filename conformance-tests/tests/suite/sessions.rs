@@ -19,7 +19,7 @@ conformance_tests::behaviours! {
     R104 a_cursors_session_returns_on_limit: Either, Shared;
     R105 a_failed_aggregate_returns_its_session: Either, Shared;
     R106 ten_thousand_and_one_sessions_end_in_two_commands: Standalone, Shared;
-    W106 sessions_behind_a_load_balancer_end_too: ReplicaSet, Shared;
+    W106 sessions_behind_a_load_balancer_end_too: ReplicaSet, Shared, since (4, 4);
     W109 the_cluster_time_goes_back_to_the_servers: Either, Shared;
 }
 

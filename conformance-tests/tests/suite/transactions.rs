@@ -25,8 +25,8 @@ conformance_tests::behaviours! {
     R111 what_servers_leave_out_of_transactions_is_refused: ReplicaSet, Shared;
     F114 a_clear_of_the_pool_in_a_transaction_is_transient: ReplicaSet, FailPoint;
     R112 a_first_command_that_comes_late_leaves_no_transaction_open: ReplicaSet, Shared;
-    W110 an_end_of_what_was_never_sent_frees_the_connection: ReplicaSet, Shared;
-    R115 a_listener_may_drop_what_holds_a_connection: ReplicaSet, Shared;
+    W110 an_end_of_what_was_never_sent_frees_the_connection: ReplicaSet, Shared, since (4, 4);
+    R115 a_listener_may_drop_what_holds_a_connection: ReplicaSet, Shared, since (4, 4);
     P1 the_next_transaction_may_go_to_another_router: ReplicaSet, Shared;
     P2 an_operation_after_a_transaction_may_go_to_another_router: ReplicaSet, Shared;
 }
