@@ -1,4 +1,5 @@
-//! The prose tests of the CRUD specification for bulk writes of a client, by their numbers there.
+//! The prose tests for bulk writes of a client: those of the CRUD specification, by their numbers
+//! there, and that of client side operations timeout, by the letter T.
 //!
 //! They need MongoDB 8. SecantusDB stands in for it, which is no MongoDB: that they pass with it is
 //! a hint, not a proof. See [`Secantus`] for how it is obtained. The tests 3, 5 and 6, of 100,001
@@ -6,6 +7,7 @@
 
 use std::error::Error as _;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use conformance_tests::behaviour::Deployment;
 use motorcade_testserver::Secantus;
@@ -28,6 +30,7 @@ conformance_tests::behaviours! {
     P11 a_further_collection_may_split_what_another_write_does_not: Standalone, Shared;
     P12 a_write_that_no_message_holds_is_refused: Standalone, Shared;
     P15 unacknowledged_batches_are_all_unacknowledged: Standalone, Shared;
+    T11 the_batches_of_a_bulk_write_share_one_timeout: Standalone, Shared;
 }
 
 /// A client of the stand-in, alone with it: fail points are everybody's, and messages are large.
@@ -150,6 +153,22 @@ fn more_bytes_than_a_message_holds_are_split(deployment: &Deployment) {
     let done = go!(subject.observed.client.bulk_write(models)).expect("writes");
     assert_eq!(usize::try_from(done.inserted_count), Ok(count));
     subject.assert_split(count - 1, 1);
+}
+
+fn the_batches_of_a_bulk_write_share_one_timeout(deployment: &Deployment) {
+    let subject = subject(deployment, "");
+    let largest = subject.limit("maxBsonObjectSize");
+    let count = subject.limit("maxMessageSizeBytes") / largest + 1;
+    let models = vec![insert_of(largest - 500); count];
+    let slow = doc! { "failCommands": ["bulkWrite"], "blockConnection": true, "blockTimeMS": 2500 };
+    subject.fail(2, slow);
+    let write = subject.observed.client.bulk_write(models);
+    let error = go!(write.timeout(Duration::from_millis(4500))).expect_err("takes too long");
+    assert!(error.is_timeout(), "{error:?}");
+    subject.assert_split(count - 1, 1);
+    let over = doc! { "configureFailPoint": "failCommand", "mode": "off" };
+    let admin = subject.observed.client.database("admin");
+    go!(admin.run_command(over)).expect("ends the fail point");
 }
 
 fn results_of_several_batches_are_read(deployment: &Deployment) {

@@ -11,7 +11,7 @@ use conformance_tests::behaviour::Deployment;
 
 use super::recorder::Event;
 use super::servers::{FailPoint, secured_uri};
-use super::support::Observed;
+use super::support::{Held, Observed};
 use crate::flavor::driver::Collection;
 use crate::flavor::driver::bson::{Document, doc};
 use crate::flavor::driver::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR};
@@ -25,6 +25,7 @@ conformance_tests::behaviours! {
     T0 a_reply_that_came_too_late_is_never_taken_for_another: Either, FailPoint, since (4, 4);
     T0 a_command_whose_time_is_up_before_it_goes_out_costs_no_connection:
         Either, Shared;
+    T0 a_timeout_holds_in_the_wait_queue_in_place_of_the_queues_own: Either, Shared;
     T1 the_batches_of_many_inserts_share_one_timeout: Standalone, FailPoint, since (4, 4);
     T4 in_the_background_the_timeout_holds_for_each_command: Standalone, Disturbs, since (4, 4);
     F98 all_the_documents_of_a_cursor_share_one_timeout: Either, FailPoint, since (4, 4);
@@ -111,6 +112,22 @@ fn a_command_whose_time_is_up_before_it_goes_out_costs_no_connection(deployment:
     subject.ping().expect("pings");
     assert_eq!(subject.events.count(Event::is_connection_created), 1);
     assert_eq!(subject.events.count(Event::is_connection_closed), 0);
+}
+
+fn a_timeout_holds_in_the_wait_queue_in_place_of_the_queues_own(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "maxPoolSize=1&waitQueueTimeoutMS=50");
+    let people = hasty(&subject, millis(400));
+    let held = Held::start(deployment, &subject.client);
+    let of_queue = subject.ping().expect_err("the only connection is in use");
+    assert!(
+        of_queue.to_string().contains("waitQueueTimeoutMS"),
+        "{of_queue}"
+    );
+    let error = go!(people.find_one(doc! {})).expect_err("the only connection is in use");
+    assert_timed_out(&error);
+    assert!(!error.to_string().contains("waitQueueTimeoutMS"), "{error}");
+    assert!(subject.events.commands_named("find").is_empty());
+    held.release();
 }
 
 fn the_batches_of_many_inserts_share_one_timeout(deployment: &Deployment) {
