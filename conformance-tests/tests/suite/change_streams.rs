@@ -10,7 +10,7 @@ use conformance_tests::behaviour::Deployment;
 use super::recorder::Event;
 use super::servers::{FailPoint, address, open_cursors, wait_until, writable};
 use super::support::{Observed, in_parallel};
-use crate::flavor::driver::bson::{Bson, Document, doc, serialize_to_bson};
+use crate::flavor::driver::bson::{Bson, Document, RawDocumentBuf, doc, serialize_to_bson};
 use crate::flavor::driver::change_stream::ChangeStream;
 use crate::flavor::driver::change_stream::event::{ChangeStreamEvent, OperationType, ResumeToken};
 use crate::flavor::driver::error::ErrorKind;
@@ -30,12 +30,16 @@ conformance_tests::behaviours! {
     P7 an_empty_first_batch_leaves_the_cursor_open: ReplicaSet, Shared;
     P8 a_cursor_that_cannot_be_closed_does_not_keep_from_resuming: ReplicaSet, FailPoint;
     P8 a_cursor_that_lost_its_connection_is_closed_once_its_server_answers: ReplicaSet, FailPoint;
+    P3 a_stream_whose_every_request_fails_ends_with_the_error: ReplicaSet, FailPoint;
+    F116 an_overload_is_waited_out_while_a_stream_is_resumed: ReplicaSet, FailPoint, since (4, 4);
     P11 the_batchs_own_token_is_kept_at_its_end: ReplicaSet, Shared;
     P14 the_token_of_the_options_is_kept_until_there_is_an_event: ReplicaSet, Shared;
     P17 before_an_event_a_stream_is_resumed_with_start_after: ReplicaSet, FailPoint;
     P18 after_an_event_a_stream_is_resumed_with_resume_after: ReplicaSet, FailPoint;
     P19 large_events_come_in_fragments_or_joined: ReplicaSet, Shared, since (6, 0, 9);
     F117 one_look_at_a_lost_cursor_is_one_request_and_a_resumption: ReplicaSet, Shared;
+    F117 a_stream_begins_at_the_moment_of_its_options: ReplicaSet, Shared;
+    F117 events_come_as_their_type_and_as_bytes: ReplicaSet, Shared;
     F117 changes_between_opening_and_the_first_look_are_seen: ReplicaSet, Shared;
     W107 a_stream_stays_in_its_session_when_it_is_resumed: ReplicaSet, FailPoint;
     F119 a_closed_stream_leaves_no_cursor: ReplicaSet, Shared;
@@ -281,6 +285,36 @@ fn a_cursor_that_cannot_be_closed_does_not_keep_from_resuming(deployment: &Deplo
     assert_eq!(stages(&subject).len(), 2);
 }
 
+fn a_stream_whose_every_request_fails_ends_with_the_error(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "");
+    let mut changes = watch(&subject);
+    let data = doc! { "failCommands": ["getMore"], "closeConnection": true };
+    let _failing = FailPoint::always(deployment, writable(deployment), data);
+    let error = next!(changes).expect("is told").expect_err("never gets on");
+    assert!(matches!(*error.kind, ErrorKind::Io(_)), "{error:?}");
+    assert!(!changes.is_alive());
+    assert!(next!(changes).is_none());
+    assert_eq!(subject.events.commands_named("getMore").len(), 6);
+}
+
+fn an_overload_is_waited_out_while_a_stream_is_resumed(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "");
+    let mut changes = watch(&subject);
+    let labels = [
+        "SystemOverloadedError",
+        "RetryableError",
+        "ResumableChangeStreamError",
+    ];
+    let commands = ["getMore", "aggregate"];
+    let data = doc! { "failCommands": commands, "errorCode": 462, "errorLabels": labels };
+    let _failing = FailPoint::times(deployment, 4, data);
+    insert(&subject, 0..1);
+    assert_eq!(next_id(&mut changes), 0);
+    let names = subject.events.command_names();
+    let resumed = "getMore, getMore, getMore, killCursors, aggregate, aggregate";
+    assert!(names.contains(resumed), "{names}");
+}
+
 fn the_batchs_own_token_is_kept_at_its_end(deployment: &Deployment) {
     let subject = Observed::new(deployment, "");
     let mut changes = watch(&subject);
@@ -402,6 +436,38 @@ fn one_look_at_a_lost_cursor_is_one_request_and_a_resumption(deployment: &Deploy
     );
     insert(&subject, 0..1);
     assert_eq!(next_id(&mut changes), 0);
+}
+
+fn a_stream_begins_at_the_moment_of_its_options(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "");
+    insert(&subject, 0..1);
+    let insert = doc! { "insert": "people", "documents": [{ "_id": 1 }] };
+    let reply = go!(subject.database().run_command(insert)).expect("inserts");
+    let moment = reply.get_timestamp("operationTime").expect("is told");
+    let people = subject.people();
+    let watch = people.watch().start_at_operation_time(moment);
+    let mut changes = go!(watch).expect("opens a stream");
+    assert_eq!(next_id(&mut changes), 1);
+}
+
+fn events_come_as_their_type_and_as_bytes(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "");
+    let mut typed = watch(&subject);
+    let mut raw = watch(&subject).with_type::<RawDocumentBuf>();
+    insert(&subject, 0..1);
+    assert!(wait!(typed.advance()).expect("goes on"));
+    let event = typed.deserialize_current().expect("is an event");
+    assert_eq!(event.full_document, Some(doc! { "_id": 0 }));
+    let event = next!(raw).expect("goes on").expect("is an event");
+    assert_eq!(*event, *typed.current());
+    let reply = last_cursor(&subject);
+    let batch = reply
+        .get_array("firstBatch")
+        .or(reply.get_array("nextBatch"));
+    let sent = batch.expect("has a batch")[0]
+        .as_document()
+        .expect("is one");
+    assert_eq!(event.as_bytes(), sent.to_vec().expect("is BSON"));
 }
 
 fn changes_between_opening_and_the_first_look_are_seen(deployment: &Deployment) {

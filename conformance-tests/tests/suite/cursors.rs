@@ -9,7 +9,7 @@ use super::servers::{FailPoint, current_operations, open_cursors, wait_until, wr
 use super::support::Observed;
 use crate::flavor::driver::Collection;
 use crate::flavor::driver::bson::{Document, doc};
-use crate::flavor::driver::options::CursorType;
+use crate::flavor::driver::options::{CursorTimeoutMode, CursorType};
 use crate::flavor::{collect, go, next, wait};
 
 conformance_tests::behaviours! {
@@ -24,6 +24,7 @@ conformance_tests::behaviours! {
     R95 a_cursor_that_the_server_lost_is_not_killed: Either, Shared;
     R96 a_cursor_is_done_once_the_last_document_is_delivered: Either, Shared;
     R97 three_of_five_documents_and_then_the_other_two: Either, Shared;
+    F98 the_batches_of_one_call_share_its_timeout: Either, FailPoint, since (4, 4);
     R100 the_wait_of_an_awaiting_cursor_is_sent_with_get_more: Either, Shared;
     R100 other_cursors_send_no_wait: Either, Shared;
 }
@@ -172,6 +173,19 @@ fn three_of_five_documents_and_then_the_other_two(deployment: &Deployment) {
     assert_eq!(two, [3, 4].map(|id| doc! { "_id": id }));
     assert!(wait!(cursor.to_vec()).expect("is at its end").is_empty());
     deployment.observe(subject.events.command_names());
+}
+
+fn the_batches_of_one_call_share_its_timeout(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "").with_people(5);
+    let people = subject.people();
+    let find = people.find(doc! {}).batch_size(1);
+    let find = find.timeout(Duration::from_millis(1000));
+    let mut cursor = go!(find.timeout_mode(CursorTimeoutMode::Iteration)).expect("finds");
+    // Each one is in time by itself.
+    let slow = doc! { "failCommands": ["getMore"], "blockConnection": true, "blockTimeMS": 400 };
+    let _failing = FailPoint::always(deployment, writable(deployment), slow);
+    let error = wait!(cursor.to_vec()).expect_err("takes too long");
+    assert!(error.is_timeout(), "{error:?}");
 }
 
 fn a_cursor_that_the_server_lost_is_not_killed(deployment: &Deployment) {

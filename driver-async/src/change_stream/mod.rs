@@ -20,7 +20,6 @@ mod tail;
 
 use std::{
     fmt,
-    future::poll_fn,
     marker::PhantomData,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -32,7 +31,8 @@ use futures_core::Stream;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
-    error::{Error, Result},
+    cursor::{self, Walk},
+    error::Result,
     exec::Session,
     options::ResumeToken,
 };
@@ -127,8 +127,7 @@ impl<T> ChangeStream<T> {
     /// missing-resume-token error for an event whose `_id` the pipeline has removed. The stream has
     /// ended then. A timeout error, after which the next call goes on.
     pub async fn advance(&mut self) -> Result<bool> {
-        self.tail.begin_call();
-        poll_fn(|context| self.tail.poll_advance(context)).await
+        cursor::advance(&mut self.tail).await
     }
 
     /// Steps to the next event like [`ChangeStream::advance`], but asks the server for one batch at
@@ -137,12 +136,7 @@ impl<T> ChangeStream<T> {
     /// # Errors
     /// As [`ChangeStream::advance`].
     pub async fn try_advance(&mut self) -> Result<bool> {
-        if self.tail.step()? {
-            return Ok(true);
-        }
-        self.tail.begin_call();
-        poll_fn(|context| self.tail.poll_fetch(context)).await?;
-        self.tail.step()
+        cursor::try_advance(&mut self.tail).await
     }
 
     /// The current event, in the batch that the server sent.
@@ -165,12 +159,7 @@ impl<T> ChangeStream<T> {
     where
         T: Deserialize<'a>,
     {
-        let current = self.tail.current().ok_or_else(|| {
-            Error::invalid_argument(
-                "the change stream has no current event; call advance until it returns true",
-            )
-        })?;
-        Ok(bson::deserialize_from_slice(current.as_bytes())?)
+        cursor::read_current(&self.tail)
     }
 
     /// Closes the stream on the server, unless it is closed already, and ends it.

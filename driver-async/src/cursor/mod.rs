@@ -1,8 +1,10 @@
 //! A cursor: the documents that a find, an aggregation or a listing gives.
 
 mod feed;
+mod server_end;
 mod session_cursor;
 mod source;
+mod walk;
 
 use std::{
     fmt,
@@ -18,15 +20,17 @@ use futures_core::Stream;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
-    error::{Error, Result},
+    error::Result,
     exec::{Executor, Origin},
     proto::cursor::CursorState,
     raw_batch_cursor::RawBatchCursor,
 };
 pub(crate) use feed::Feed;
+pub(crate) use server_end::{Answer, ServerEnd, is_gone};
 pub(crate) use session_cursor::SessionOwner;
 pub use session_cursor::{SessionCursor, SessionCursorStream};
-pub(crate) use source::{Farewell, Fetched, Source};
+pub(crate) use source::{Farewell, Source};
+pub(crate) use walk::{Walk, advance, read_current, try_advance};
 
 /// The documents that a find, an aggregation or a listing gives.
 ///
@@ -83,8 +87,7 @@ impl<T> Cursor<T> {
     /// The server's, and those of the network, from asking for the next batch. The cursor is at
     /// its end then.
     pub async fn advance(&mut self) -> Result<bool> {
-        self.feed.begin_call();
-        poll_fn(|context| self.feed.poll_advance(context)).await
+        advance(&mut self.feed).await
     }
 
     /// Steps to the next document, like [`Cursor::advance`], but asks the server for one batch at
@@ -111,12 +114,7 @@ impl<T> Cursor<T> {
     /// # }
     /// ```
     pub async fn try_advance(&mut self) -> Result<bool> {
-        if self.feed.step()? {
-            return Ok(true);
-        }
-        self.feed.begin_call();
-        poll_fn(|context| self.feed.poll_fetch(context)).await?;
-        self.feed.step()
+        try_advance(&mut self.feed).await
     }
 
     /// The current document, in the batch that the server sent.
@@ -151,12 +149,7 @@ impl<T> Cursor<T> {
     where
         T: Deserialize<'a>,
     {
-        let current = self.feed.current().ok_or_else(|| {
-            Error::invalid_argument(
-                "the cursor has no current document; call advance until it returns true",
-            )
-        })?;
-        Ok(bson::deserialize_from_slice(current.as_bytes())?)
+        read_current(&self.feed)
     }
 
     /// The same cursor for documents of another type.

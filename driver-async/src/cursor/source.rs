@@ -5,6 +5,7 @@ use std::{mem, time::Duration};
 use futures_core::future::BoxFuture;
 
 use crate::{
+    address::ServerAddress,
     error::Result,
     exec::{self, Executor, Hold, Origin},
     operation::{GetMore, KillCursors},
@@ -98,6 +99,11 @@ pub(crate) struct Farewell {
 }
 
 impl Farewell {
+    /// The server that has the cursor.
+    pub(crate) fn address(&self) -> &ServerAddress {
+        self.kill.address()
+    }
+
     /// Sets how long it may take, if a limit is given.
     pub(crate) fn limit(&mut self, timeout: Option<Duration>) {
         self.kill.limit(timeout);

@@ -40,6 +40,11 @@ impl KillCursors {
 }
 
 impl KillCursors {
+    /// The server that has the cursor.
+    pub(crate) fn address(&self) -> &ServerAddress {
+        &self.address
+    }
+
     /// Has the command share the time of another operation.
     pub(crate) fn share(&mut self, timeout: Timeout) {
         self.timeout = timeout;

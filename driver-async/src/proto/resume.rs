@@ -2,6 +2,8 @@
 //!
 //! Follows the change streams specification.
 
+use std::time::Duration;
+
 use bson::{RawBson, RawDocument, Timestamp};
 
 use crate::{
@@ -22,21 +24,52 @@ const RESUMABLE: [i32; 17] = [
 /// the connection that the command went over.
 pub(crate) fn is_resumable(error: &Error, max_wire_version: Option<i32>) -> bool {
     if !error.is_server_error() {
-        // These say that the driver, its caller or the server does something wrong, which would
-        // only be repeated.
+        // These say that the driver or its caller does something wrong, which would only be
+        // repeated. A reply that cannot be read is resumed after like a broken connection.
         return !matches!(
             *error.kind,
-            ErrorKind::Shutdown
-                | ErrorKind::InvalidArgument { .. }
-                | ErrorKind::InvalidResponse { .. }
-                | ErrorKind::Internal { .. }
-                | ErrorKind::Bson(_)
+            ErrorKind::Shutdown | ErrorKind::InvalidArgument { .. } | ErrorKind::Internal { .. }
         );
     }
     match (error.code(), max_wire_version) {
         (Some(CURSOR_NOT_FOUND), _) => true,
         (Some(code), Some(version)) if version < LABELS_ERRORS => RESUMABLE.contains(&code),
         _ => error.contains_label(RESUMABLE_CHANGE_STREAM_ERROR),
+    }
+}
+
+/// How often a stream is opened again before it gets on.
+///
+/// The specification asks for one attempt after each error, and for several in a row to work. A
+/// server that opens every stream and then fails every request would be asked forever.
+const MOST_IN_A_ROW: u32 = 5;
+/// The most to wait before the second attempt in a row; twice as much before each further one.
+const BACKOFF: Duration = Duration::from_millis(100);
+
+/// The times that a stream was opened again since it last got on.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts {
+    in_a_row: u32,
+}
+
+impl Attempts {
+    /// How long to wait before the stream is opened again; `None` when it should fail instead.
+    /// `jitter` is a random number from 0 to 1.
+    pub(crate) fn next(&mut self, jitter: f64) -> Option<Duration> {
+        if self.in_a_row == MOST_IN_A_ROW {
+            return None;
+        }
+        let wait = match self.in_a_row.checked_sub(1) {
+            Some(doublings) => BACKOFF * 2_u32.pow(doublings),
+            None => Duration::ZERO,
+        };
+        self.in_a_row += 1;
+        Some(wait.mul_f64(jitter))
+    }
+
+    /// Notes that a request was answered or an event given.
+    pub(crate) fn got_on(&mut self) {
+        self.in_a_row = 0;
     }
 }
 
@@ -297,7 +330,8 @@ mod tests {
                 true,
             ),
             (Error::shutdown(), None, false),
-            (Error::invalid_response("r"), Some(17), false),
+            (Error::invalid_response("r"), Some(17), true),
+            (Error::invalid_argument("a"), Some(17), false),
         ] {
             assert_eq!(
                 is_resumable(&error, version),
@@ -305,5 +339,16 @@ mod tests {
                 "{error} of {version:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_stream_that_never_gets_on_is_opened_again_after_longer_waits_and_then_no_more() {
+        let mut attempts = Attempts::default();
+        let waits = std::iter::from_fn(|| attempts.next(1.0));
+        let waits: Vec<_> = waits.map(|wait| wait.as_millis()).collect();
+        assert_eq!(waits, [0, 100, 200, 400, 800]);
+        attempts.got_on();
+        assert_eq!(attempts.next(0.5), Some(Duration::ZERO));
+        assert_eq!(attempts.next(0.5), Some(Duration::from_millis(50)));
     }
 }
