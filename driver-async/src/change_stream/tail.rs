@@ -81,6 +81,11 @@ impl Plan {
             operation::watch(scope, self.watched, &self.pipeline, &self.options, start)?;
         exec::execute_cursor_with(&self.executor, &mut operation, hold).await
     }
+
+    fn opened(&self, mut state: CursorState, origin: Origin) -> Opened {
+        let server = ServerEnd::new(self.executor.clone(), state.remote, origin);
+        (server, state.batches.take_batch().unwrap_or_default())
+    }
 }
 
 /// The changes as they come. Dropping it has the server's cursor closed.
@@ -109,7 +114,10 @@ enum Resumption {
     },
 }
 
-type Resumed = (Hold, Result<(CursorState, Origin)>);
+type Resumed = (Hold, Result<Opened>);
+
+/// A cursor that was just opened, and its first batch.
+type Opened = (ServerEnd, Batch);
 
 /// What is left of a cursor that was lost.
 struct Lost {
@@ -136,7 +144,7 @@ impl Tail {
             resumption: None,
             call: None,
         };
-        tail.begin(state, origin)?;
+        tail.begin(tail.plan.opened(state, origin))?;
         Ok(tail)
     }
 
@@ -198,9 +206,9 @@ impl Tail {
     }
 
     /// Begins with a cursor that was just opened.
-    fn begin(&mut self, mut state: CursorState, origin: Origin) -> Result<()> {
-        self.server = ServerEnd::new(self.plan.executor.clone(), state.remote, origin);
-        self.receive(state.batches.take_batch().unwrap_or_default())
+    fn begin(&mut self, (server, first): Opened) -> Result<()> {
+        self.server = server;
+        self.receive(first)
     }
 
     /// Goes on after an error of a request for a batch, if that can be: at once, or with the next
@@ -244,22 +252,28 @@ impl Tail {
                 farewell.said_within(timeout).await;
             }
             pause(wait, timeout).await;
-            let outcome = plan.open(&mut hold, Some(start), timeout).await;
-            // A server that has not answered may be out of reach, until it does.
-            if let (Some(farewell), Ok((_, origin))) = (farewell, &outcome)
-                && *farewell.address() == origin.address
-            {
-                farewell.said_within(timeout).await;
-            }
+            let outcome = match plan.open(&mut hold, Some(start), timeout).await {
+                Ok((state, origin)) => {
+                    // A server that has not answered may be out of reach, until it does.
+                    let farewell = farewell.filter(|it| *it.address() == origin.address);
+                    // Has the new cursor closed if nobody waits for the farewell to the old one.
+                    let opened = plan.opened(state, origin);
+                    if let Some(farewell) = farewell {
+                        farewell.said_within(timeout).await;
+                    }
+                    Ok(opened)
+                }
+                Err(error) => Err(error),
+            };
             (hold, outcome)
         });
         self.resumption = Some(Resumption::UnderWay { request, has_asked });
     }
 
-    fn resumed(&mut self, hold: Hold, outcome: Result<(CursorState, Origin)>) -> Result<()> {
+    fn resumed(&mut self, hold: Hold, outcome: Result<Opened>) -> Result<()> {
         self.resumption = None;
         match outcome {
-            Ok((state, origin)) => self.begin(state, origin),
+            Ok(opened) => self.begin(opened),
             Err(error) => {
                 if is_of_timeout(&error) {
                     self.resumption = Some(Resumption::Due(Box::new(Lost {
