@@ -11,6 +11,7 @@ use crate::flavor::{collect, go, run_in_transaction, wait};
 
 conformance_tests::behaviours! {
     R104 an_explicit_session_does_not_return_with_its_cursor: Either, Shared;
+    W102 a_session_that_lost_a_connection_is_used_no_more: ReplicaSet, FailPoint;
     R107 options_that_contradict_each_other_cost_no_session: Either, Shared;
     R107 an_exhaust_cursor_gives_its_session_back: Either, Shared;
     R107 an_unacknowledged_write_in_a_session_is_refused: Either, Shared;
@@ -45,6 +46,26 @@ fn an_explicit_session_does_not_return_with_its_cursor(deployment: &Deployment) 
     drop((cursor, session));
     subject.ping().expect("pings");
     assert_eq!(subject.last_session("ping"), id);
+}
+
+fn a_session_that_lost_a_connection_is_used_no_more(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "").with_people(1);
+    let people = subject.people();
+    let failing = doc! { "failCommands": ["insert"], "closeConnection": true };
+    let mut session = go!(subject.client.start_session()).expect("starts a session");
+    let fail_point = FailPoint::times(deployment, 1, failing.clone());
+    go!(people.insert_one(doc! {}).session(&mut session)).expect("inserts at the second attempt");
+    drop(fail_point);
+    let of_session = session.id().clone();
+    assert_eq!(subject.last_session("insert"), of_session);
+    drop(session);
+    let fail_point = FailPoint::times(deployment, 1, failing);
+    go!(people.insert_one(doc! {})).expect("inserts at the second attempt");
+    drop(fail_point);
+    let of_insert = subject.last_session("insert");
+    subject.ping().expect("pings");
+    let of_ping = subject.last_session("ping");
+    assert!(of_ping != of_session && of_ping != of_insert && of_insert != of_session);
 }
 
 fn options_that_contradict_each_other_cost_no_session(deployment: &Deployment) {
@@ -257,16 +278,22 @@ fn a_callback_runs_in_a_transaction_that_is_committed(deployment: &Deployment) {
     assert_eq!(subject.events.commands_named("commitTransaction").len(), 1);
 }
 
+/// An error that the driver knows nothing of.
+#[derive(Debug, PartialEq)]
+struct OutOfStock {
+    wanted: u32,
+}
+
 fn an_error_of_the_applications_own_passes_through_and_aborts(deployment: &Deployment) {
     let subject = Observed::new(deployment, "").with_people(1);
     let people = subject.people();
     let mut session = go!(subject.client.start_session()).expect("starts a session");
     let outcome = run_in_transaction!(session.start_transaction(), |session| {
         go!(people.insert_one(doc! { "_id": 1 }).session(session))?;
-        Err::<(), _>(Error::custom("enough"))
+        Err::<(), _>(Error::custom(OutOfStock { wanted: 3 }))
     });
     let error = outcome.expect_err("the callback fails");
-    assert_eq!(error.get_custom::<&str>(), Some(&"enough"));
+    assert_eq!(error.get_custom(), Some(&OutOfStock { wanted: 3 }));
     assert_eq!(subject.events.commands_named("abortTransaction").len(), 1);
     assert_eq!(go!(people.count_documents(doc! {})).expect("counts"), 1);
 }

@@ -194,6 +194,9 @@ impl ClientSession {
     /// Aborts the transaction. That the server could not be told is no error: it aborts the
     /// transaction by itself.
     ///
+    /// When the reply to the transaction's first command was given up, the server may not have seen
+    /// that command yet. It is then waited for, for a second at most, before the server is told.
+    ///
     /// # Errors
     /// A transaction error when there is none to abort.
     pub fn abort_transaction(&mut self) -> AbortTransaction<'_> {
