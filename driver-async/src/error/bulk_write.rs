@@ -98,6 +98,12 @@ impl<'a> Refusals<'a> {
         self.unmet.first()
     }
 
+    /// The codes of all refusals and write concern errors.
+    pub(super) fn codes(&self) -> impl Iterator<Item = i32> + use<'a> {
+        let refused = self.refused.values().map(|error| error.code);
+        refused.chain(self.unmet.iter().map(|error| error.code))
+    }
+
     pub(super) fn has_duplicate_key(&self) -> bool {
         let mut codes = self.refused.values().map(|error| error.code);
         codes.any(codes::is_duplicate_key)

@@ -196,10 +196,24 @@ impl Error {
             | ErrorKind::OperationTimeout { .. }
             | ErrorKind::ServerSelection { .. } => true,
             ErrorKind::Io(error) => error.kind() == std::io::ErrorKind::TimedOut,
-            _ => {
-                self.code() == Some(codes::MAX_TIME_MS_EXPIRED)
-                    || self.ended_by().is_some_and(Self::is_timeout)
+            _ => self.has_expired_part() || self.ended_by().is_some_and(Self::is_timeout),
+        }
+    }
+
+    /// Whether the server's limit of time ended the command, or any part of what was to be done.
+    fn has_expired_part(&self) -> bool {
+        let is_expired = |code: i32| code == codes::MAX_TIME_MS_EXPIRED;
+        match &*self.kind {
+            ErrorKind::InsertMany(error) => {
+                let mut refused = error.write_errors.iter().flatten();
+                let unmet = error.write_concern_error.as_ref();
+                refused.any(|refusal| is_expired(refusal.code))
+                    || unmet.is_some_and(|unmet| is_expired(unmet.code))
             }
+            kind => match Refusals::of(kind) {
+                Some(refusals) => refusals.codes().any(is_expired),
+                None => self.code().is_some_and(is_expired),
+            },
         }
     }
 
@@ -460,6 +474,36 @@ mod tests {
             error.to_string().starts_with("localhost:27017: find: "),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_part_that_ran_out_of_time_makes_a_timeout() {
+        let refused = |code: i32| {
+            let refusal = bson::doc! { "code": code, "errInfo": null };
+            bson::deserialize_from_document::<WriteError>(refusal).unwrap()
+        };
+        let unmet = |code: i32| WriteConcernError::from_document(&bson::rawdoc! { "code": code });
+        for (refusals, concerns, wanted) in [
+            (vec![11000, 50], vec![], true),
+            (vec![11000], vec![100, 50], true),
+            (vec![], vec![50], true),
+            (vec![11000, 11000], vec![100], false),
+        ] {
+            let bulk = CollectionBulkWriteError {
+                write_errors: refusals.iter().copied().map(refused).enumerate().collect(),
+                write_concern_errors: concerns.iter().copied().map(unmet).collect(),
+                ..CollectionBulkWriteError::default()
+            };
+            let inserts = ErrorKind::InsertMany(bulk.clone().into());
+            for kind in [ErrorKind::CollectionBulkWrite(bulk), inserts] {
+                let error = Error::from(kind);
+                assert_eq!(
+                    error.is_timeout(),
+                    wanted,
+                    "{refusals:?} {concerns:?}: {error}"
+                );
+            }
+        }
     }
 
     #[test]
