@@ -29,6 +29,7 @@ conformance_tests::behaviours! {
     R54 failover_changes_the_primary: ReplicaSet, Disturbs;
     R55 the_client_recovers_when_all_members_died_and_one_returns: Either, Disturbs;
     N5 a_new_member_is_used_and_a_removed_one_left_alone: ReplicaSet, Shared;
+    N3 the_client_works_on_when_every_member_was_replaced: ReplicaSet, Shared, since (4, 4);
 }
 
 /// Whether the event says that a server has become of that type.
@@ -66,9 +67,9 @@ fn one_secondary_leads_to_the_primary(deployment: &Deployment) {
 fn one_member_leads_to_all_members(deployment: &Deployment) {
     let seed = deployment.servers().member(secondary(deployment)).address();
     let set = deployment.servers().replica_set_name().expect("is a set");
-    let uri = uri_of(deployment, &[seed], &format!("replicaSet={set}"));
-    let subject = Observed::at(deployment, &uri);
-    subject.ping().expect("pings");
+    // Within one heartbeat: another would come too late for this case's patience.
+    let options = format!("replicaSet={set}&heartbeatFrequencyMS=60000");
+    let subject = Observed::at(deployment, &uri_of(deployment, &[seed], &options)).with_people(1);
     let known: HashSet<String> = subject
         .events
         .wait_for("topology of three members", |events| {
@@ -317,18 +318,21 @@ fn the_client_recovers_when_all_members_died_and_one_returns(deployment: &Deploy
     }
 }
 
-/// Changes a set's members through its primary, and waits until that is in force.
+/// Changes a set's members through its primary, and waits until that is in force. The set itself
+/// may make a change at the same time: it makes a voter of a new member that has caught up.
 fn reconfigure(set: &testserver::Deployment, change: impl Fn(&mut Vec<Bson>)) {
-    let primary = set.wait_for_primary().expect("has a primary");
-    let reply = set
-        .run_admin_command(primary, &doc! { "replSetGetConfig": 1 })
-        .expect("tells its configuration");
-    let mut config = reply.get_document("config").expect("has one").clone();
-    let version = config.get_i32("version").expect("has a version");
-    config.insert("version", version + 1);
-    change(config.get_array_mut("members").expect("has members"));
-    set.run_admin_command(primary, &doc! { "replSetReconfig": config })
-        .expect("accepts the change");
+    wait_until("change of the members", || {
+        let primary = set.wait_for_primary().expect("has a primary");
+        let reply = set
+            .run_admin_command(primary, &doc! { "replSetGetConfig": 1 })
+            .expect("tells its configuration");
+        let mut config = reply.get_document("config").expect("has one").clone();
+        let version = config.get_i32("version").expect("has a version");
+        config.insert("version", version + 1);
+        change(config.get_array_mut("members").expect("has members"));
+        set.run_admin_command(primary, &doc! { "replSetReconfig": config })
+            .ok()
+    });
 }
 
 fn a_new_member_is_used_and_a_removed_one_left_alone(deployment: &Deployment) {
@@ -365,4 +369,42 @@ fn a_new_member_is_used_and_a_removed_one_left_alone(deployment: &Deployment) {
             .is_empty()
             .then_some(())
     });
+}
+
+fn the_client_works_on_when_every_member_was_replaced(deployment: &Deployment) {
+    let set = testserver::Deployment::replica_set(1)
+        .start()
+        .expect("starts a set");
+    let uri = format!("{}&appName={}", set.uri(), deployment.app_name());
+    let subject = Observed::at(deployment, &uri).with_people(1);
+    // After the first turn no seed is left, after the second nobody who knew one.
+    for turn in 1..=2 {
+        let old = set.member(turn - 1);
+        let new = set.spawn_member().expect("starts a member");
+        let address = ServerAddress::parse(new.address()).expect("is an address");
+        let id = i32::try_from(turn).expect("is small");
+        reconfigure(&set, |members| {
+            members.push(doc! { "_id": id, "host": new.address() }.into());
+        });
+        wait_for_change(&subject.events, ServerType::RsSecondary, &address);
+        wait_until("vote of the new member", || {
+            let status = old.run_admin_command(&doc! { "replSetGetStatus": 1 });
+            let voters = status
+                .expect("tells its status")
+                .get_i32("votingMembersCount");
+            (voters.ok() == Some(2)).then_some(())
+        });
+        let command = doc! { "replSetStepDown": 60, "secondaryCatchUpPeriodSecs": 10 };
+        old.run_admin_command(&command).expect("steps down");
+        wait_until("election of the new member", || {
+            (set.primary_index() == Some(turn)).then_some(())
+        });
+        reconfigure(&set, |members| drop(members.remove(0)));
+        old.kill();
+        go!(subject.people().insert_one(doc! { "_id": id })).expect("inserts");
+        let insert = subject.events.commands_named("insert").pop();
+        assert_eq!(insert.expect("was sent").connection.address, address);
+    }
+    let count = go!(subject.people().count_documents(doc! {})).expect("counts");
+    assert_eq!(count, 3);
 }

@@ -26,6 +26,7 @@ mod find_and_modify;
 mod gridfs;
 mod gridfs_streams;
 mod handshakes;
+mod herds;
 mod indexes;
 mod lifecycle;
 mod log_messages;
@@ -62,6 +63,7 @@ pub(crate) fn cases() -> Vec<BehaviourCase> {
         overloads::cases(),
         pool::cases(),
         pool_establishing::cases(),
+        herds::cases(),
         authentication::cases(),
         encryption::cases(),
         events::cases(),

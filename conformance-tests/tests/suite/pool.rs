@@ -1,17 +1,22 @@
 //! The connection pool: its bounds, its waiting line, and what becomes of connections.
 
+use std::any::Any;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use conformance_tests::behaviour::Deployment;
+use conformance_tests::deployments::DeploymentKind;
 
 use super::recorder::Event;
-use super::servers::{FailPoint, wait_until};
+use super::servers::{FailPoint, open_cursors, wait_until, wait_until_disconnected};
 use super::support::{Held, Observed, in_parallel};
 use crate::flavor::driver::bson::doc;
 use crate::flavor::driver::error::ErrorKind;
+use crate::flavor::driver::event::EventHandler;
 use crate::flavor::driver::event::cmap::{
     CmapEvent, ConnectionCheckoutFailedReason, ConnectionClosedReason,
 };
+use crate::flavor::driver::options::{ReadPreference, SelectionCriteria};
 use crate::flavor::{go, spawn};
 
 conformance_tests::behaviours! {
@@ -28,6 +33,8 @@ conformance_tests::behaviours! {
     R43 a_connection_idle_for_too_long_is_not_handed_out: Standalone, Shared;
     // Older fail points close the connection at once where they should wait first.
     F48 five_failures_of_one_generation_clear_the_pool_once: Either, FailPoint, since (5, 0);
+    N6 failures_of_one_generation_are_each_retried_once: Either, FailPoint, since (5, 0);
+    C4 what_is_dropped_in_a_listener_neither_waits_nor_leaks: Either, FailPoint;
     C5 thirteen_operations_on_one_connection_all_finish: Either, Shared;
     R120 five_operations_of_one_client_run_side_by_side: Either, Shared;
 }
@@ -254,6 +261,91 @@ fn five_failures_of_one_generation_clear_the_pool_once(deployment: &Deployment) 
     });
     assert_eq!(subject.events.count(Event::is_pool_cleared), 1);
     subject.ping().expect("pings");
+}
+
+fn failures_of_one_generation_are_each_retried_once(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "").with_people(1);
+    let held: Vec<_> = (0..5)
+        .map(|_| Held::start(deployment, &subject.client))
+        .collect();
+    held.into_iter().for_each(|held| drop(held.release()));
+    let data = doc! {
+        "failCommands": ["find"],
+        "blockConnection": true,
+        "blockTimeMS": 1000,
+        "closeConnection": true,
+    };
+    let _closing = FailPoint::times(deployment, 5, data);
+    in_parallel(5, |_| {
+        let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
+        let people = subject.people();
+        let find = people.find_one(doc! {}).selection_criteria(primary);
+        assert_eq!(go!(find).expect("finds"), Some(doc! { "_id": 0 }));
+    });
+    assert_eq!(subject.events.count(Event::is_pool_cleared), 1);
+    assert_eq!(subject.events.commands_named("find").len(), 10);
+}
+
+/// What a listener is to drop.
+type Stash = Arc<Mutex<Vec<Box<dyn Any + Send>>>>;
+
+/// Listeners are called wherever the driver has news, so it must hold no lock then that the end of
+/// a cursor, a session or a connection needs.
+fn what_is_dropped_in_a_listener_neither_waits_nor_leaks(deployment: &Deployment) {
+    let stash = Stash::default();
+    let drop_one = {
+        let stash = Arc::clone(&stash);
+        move || {
+            let dropped = stash.lock().expect("nobody panics with it").pop();
+            drop(dropped);
+        }
+    };
+    let [on_command, on_pool, on_server] = [0; 3].map(|_| drop_one.clone());
+    let uri = deployment.uri_with("retryReads=false&heartbeatFrequencyMS=500");
+    let subject = Observed::configured(deployment, &uri, |options| {
+        options.command_event_handler = Some(EventHandler::callback(move |_| on_command()));
+        options.cmap_event_handler = Some(EventHandler::callback(move |_| on_pool()));
+        options.sdam_event_handler = Some(EventHandler::callback(move |_| on_server()));
+    });
+    let subject = subject.with_people(10);
+    let people = subject.people();
+    let cursors = (0..20).map(|_| {
+        let cursor = go!(people.find(doc! {}).batch_size(2)).expect("finds");
+        Box::new(cursor) as Box<dyn Any + Send>
+    });
+    drop_in_listeners(&subject, &stash, cursors.collect());
+    wait_until("end of the cursors", || {
+        (open_cursors(deployment) == 0).then_some(())
+    });
+
+    let sessions = (0..20).map(|_| {
+        let mut session = go!(subject.client.start_session()).expect("starts a session");
+        if deployment.kind() == DeploymentKind::ReplicaSet {
+            go!(session.start_transaction()).expect("starts a transaction");
+        }
+        let found = go!(people.find_one(doc! {}).session(&mut session));
+        assert!(found.expect("finds").is_some());
+        Box::new(session) as Box<dyn Any + Send>
+    });
+    let sessions = sessions.collect();
+    let data = doc! { "failCommands": ["find"], "closeConnection": true };
+    let _closing = FailPoint::times(deployment, 1, data);
+    *stash.lock().expect("nobody panics with it") = sessions;
+    // This clears the pool and makes the server unknown, of which listeners hear, too.
+    go!(people.find_one(doc! {})).expect_err("is cut off");
+    drop_in_listeners(&subject, &stash, Vec::new());
+    go!(subject.client.shutdown());
+    wait_until_disconnected(deployment);
+}
+
+/// Gives listeners that to drop besides what they have, and something to listen to until all is.
+fn drop_in_listeners(subject: &Observed, stash: &Stash, mut all: Vec<Box<dyn Any + Send>>) {
+    let left = || stash.lock().expect("nobody panics with it");
+    left().append(&mut all);
+    wait_until("end of all that is dropped", || {
+        subject.ping().expect("pings");
+        left().is_empty().then_some(())
+    });
 }
 
 fn thirteen_operations_on_one_connection_all_finish(deployment: &Deployment) {
