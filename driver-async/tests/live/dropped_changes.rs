@@ -11,6 +11,7 @@ use motorcade_testserver::Deployment;
 
 use crate::{
     dropped::{MOST_POLLS, polled},
+    ledger::Ledger,
     servers::{eventually, open_cursors, options, turn},
 };
 
@@ -23,7 +24,9 @@ const LIMIT: Duration = Duration::from_secs(10);
 async fn a_wait_dropped_at_any_await_loses_and_repeats_no_event() {
     let _turn = turn();
     let deployment = Deployment::replica_set(1).start().unwrap();
-    let client = Client::with_options(options(&deployment, "dropped-changes").await).unwrap();
+    let mut options = options(&deployment, "dropped-changes").await;
+    let ledger = Ledger::of(&mut options);
+    let client = Client::with_options(options).unwrap();
     let watched = client.database("dropped").collection::<Document>("changes");
     let mut changes = watched.watch().max_await_time(WAIT).await.unwrap();
     let mut id = 0;
@@ -43,7 +46,9 @@ async fn a_wait_dropped_at_any_await_loses_and_repeats_no_event() {
                 None => changes.next().await,
             };
             let key = event.unwrap().unwrap().document_key;
-            assert_eq!(key, Some(doc! { "_id": id }), "dropped after {polls} polls");
+            let case = format!("loses its cursor: {loses_cursor}, dropped after {polls} polls");
+            assert_eq!(key, Some(doc! { "_id": id }), "{case}");
+            ledger.at_rest(&case).await;
             id += 1;
             if is_whole {
                 assert!(polls > 1, "it never waited");
@@ -56,13 +61,18 @@ async fn a_wait_dropped_at_any_await_loses_and_repeats_no_event() {
     let look = || open_cursors(&deployment);
     eventually("no cursor is open", LIMIT, look, |open| *open == 0).await;
     client.shutdown().await;
+    let counts = ledger.at_rest("after the shutdown").await;
+    assert_eq!((counts.created, counts.idle), (counts.closed, 0));
+    ledger.check_free_sessions();
 }
 
 #[tokio::test]
 async fn a_stream_dropped_at_any_await_leaves_no_cursor() {
     let _turn = turn();
     let deployment = Deployment::replica_set(1).start().unwrap();
-    let client = Client::with_options(options(&deployment, "dropped-streams").await).unwrap();
+    let mut options = options(&deployment, "dropped-streams").await;
+    let ledger = Ledger::of(&mut options);
+    let client = Client::with_options(options).unwrap();
     let watched = client.database("dropped").collection::<Document>("streams");
     watched.insert_one(doc! {}).await.unwrap();
     for polls in 1.. {
@@ -81,10 +91,14 @@ async fn a_stream_dropped_at_any_await_leaves_no_cursor() {
         let case = format!("no cursor is open, dropped after {polls} polls");
         let look = || open_cursors(&deployment);
         eventually(&case, LIMIT, look, |open| *open == 0).await;
+        ledger.at_rest(&case).await;
         if let Some(outcome) = outcome {
             assert!(outcome.unwrap().is_none());
             break;
         }
     }
     client.shutdown().await;
+    let counts = ledger.at_rest("after the shutdown").await;
+    assert_eq!((counts.created, counts.idle), (counts.closed, 0));
+    ledger.check_free_sessions();
 }

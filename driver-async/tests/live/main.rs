@@ -16,6 +16,7 @@ mod dropped_sessions;
 mod executor;
 mod gridfs;
 mod hostile;
+mod idle_streams;
 mod late;
 mod ledger;
 mod peer;
