@@ -1,12 +1,9 @@
 //! The blocking cursor.
 
-use futures_core::Stream;
-use motorcade::{
-    bson::RawDocument,
-    error::{Error, Result},
-};
+use std::time::Duration;
+
+use motorcade::{bson::RawDocument, error::Result};
 use serde::{Deserialize, de::DeserializeOwned};
-use std::{future::poll_fn, pin::Pin, time::Duration};
 
 use crate::runtime;
 
@@ -95,7 +92,6 @@ impl<T: DeserializeOwned> Iterator for Cursor<T> {
 
     #[track_caller]
     fn next(&mut self) -> Option<Result<T>> {
-        let next = poll_fn(|context| Pin::new(&mut self.inner).poll_next(context));
-        runtime::block_on_unless_ready(next).unwrap_or_else(|error: Error| Some(Err(error)))
+        runtime::next(&mut self.inner)
     }
 }

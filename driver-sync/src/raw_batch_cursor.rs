@@ -1,9 +1,8 @@
 //! Whole batches, as the server sent them; like [`motorcade::raw_batch_cursor`].
 
-use std::{future::poll_fn, pin::Pin, time::Duration};
+use std::time::Duration;
 
-use futures_core::Stream;
-use motorcade::error::{Error, Result};
+use motorcade::error::Result;
 pub use motorcade::raw_batch_cursor::RawBatch;
 
 use crate::{ClientSession, runtime};
@@ -47,8 +46,7 @@ impl Iterator for RawBatchCursor {
 
     #[track_caller]
     fn next(&mut self) -> Option<Result<RawBatch>> {
-        let next = poll_fn(|context| Pin::new(&mut self.inner).poll_next(context));
-        runtime::block_on_unless_ready(next).unwrap_or_else(|error: Error| Some(Err(error)))
+        runtime::next(&mut self.inner)
     }
 }
 
@@ -107,7 +105,6 @@ impl Iterator for SessionRawBatchCursorIter<'_, '_> {
 
     #[track_caller]
     fn next(&mut self) -> Option<Result<RawBatch>> {
-        let next = poll_fn(|context| Pin::new(&mut self.inner).poll_next(context));
-        runtime::block_on_unless_ready(next).unwrap_or_else(|error: Error| Some(Err(error)))
+        runtime::next(&mut self.inner)
     }
 }

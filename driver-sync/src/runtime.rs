@@ -1,11 +1,13 @@
 //! The runtime on which all blocking clients of the process do their work.
 
 use std::{
-    pin::pin,
+    future::poll_fn,
+    pin::{Pin, pin},
     sync::OnceLock,
     task::{Context, Poll, Waker},
 };
 
+use futures_core::Stream;
 use motorcade::error::{Error, Result};
 use tokio::{
     runtime::{Builder, Runtime},
@@ -81,4 +83,14 @@ pub(crate) fn block_on_unless_ready<F: Future>(future: F) -> Result<F::Output> {
         Poll::Ready(output) => Ok(output),
         Poll::Pending => Ok(runtime.block_on(future)),
     }
+}
+
+/// Waits for the next item of a stream, which is an error where waiting is impossible.
+///
+/// # Panics
+/// As [`block_on`].
+#[track_caller]
+pub(crate) fn next<T>(stream: &mut (impl Stream<Item = Result<T>> + Unpin)) -> Option<Result<T>> {
+    let next = poll_fn(|context| Pin::new(&mut *stream).poll_next(context));
+    block_on_unless_ready(next).unwrap_or_else(|error| Some(Err(error)))
 }

@@ -1,8 +1,7 @@
 //! The blocking cursor of a session.
 
-use std::{future::poll_fn, pin::Pin, time::Duration};
+use std::time::Duration;
 
-use futures_core::Stream;
 use motorcade::{
     bson::{Document, RawDocument},
     error::{Error, Result},
@@ -117,7 +116,6 @@ impl<T: DeserializeOwned> Iterator for SessionCursorIter<'_, '_, T> {
 
     #[track_caller]
     fn next(&mut self) -> Option<Result<T>> {
-        let next = poll_fn(|context| Pin::new(&mut self.inner).poll_next(context));
-        runtime::block_on_unless_ready(next).unwrap_or_else(|error: Error| Some(Err(error)))
+        runtime::next(&mut self.inner)
     }
 }

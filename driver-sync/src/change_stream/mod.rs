@@ -2,15 +2,10 @@
 
 pub mod session;
 
-use std::{future::poll_fn, pin::Pin, time::Duration};
+use std::time::Duration;
 
-use futures_core::Stream;
 pub use motorcade::change_stream::event;
-use motorcade::{
-    bson::RawDocument,
-    change_stream::event::ResumeToken,
-    error::{Error, Result},
-};
+use motorcade::{bson::RawDocument, change_stream::event::ResumeToken, error::Result};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::runtime;
@@ -96,7 +91,6 @@ impl<T: DeserializeOwned> Iterator for ChangeStream<T> {
 
     #[track_caller]
     fn next(&mut self) -> Option<Result<T>> {
-        let next = poll_fn(|context| Pin::new(&mut self.inner).poll_next(context));
-        runtime::block_on_unless_ready(next).unwrap_or_else(|error: Error| Some(Err(error)))
+        runtime::next(&mut self.inner)
     }
 }
