@@ -1,5 +1,8 @@
 //! The service itself, apart from its `main`, so that a test can drive it.
 
+#[path = "files.rs"]
+mod files;
+
 use axum::{
     Json, Router,
     extract::{Path, State},
@@ -11,7 +14,7 @@ use futures_util::TryStreamExt;
 use motorcade::{
     Client, Collection,
     bson::{doc, oid::ObjectId},
-    error::Error,
+    error::{Error, ErrorKind, GridFsErrorKind},
 };
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -52,14 +55,23 @@ enum Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::Database(error)
+        match *error.kind {
+            ErrorKind::GridFs(GridFsErrorKind::FileNotFound { .. }) => Self::NotFound,
+            _ => Self::Database(error),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Database(error.into())
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         match self {
-            Self::NotFound => (StatusCode::NOT_FOUND, "no such note".to_owned()),
+            Self::NotFound => (StatusCode::NOT_FOUND, "there is no such thing".to_owned()),
             Self::BadId => (
                 StatusCode::BAD_REQUEST,
                 "an id is 24 hexadecimal digits".to_owned(),
@@ -85,7 +97,11 @@ pub(crate) async fn serve(
         .route("/notes", get(list).post(create))
         .route("/notes/{id}", get(read).put(update).delete(delete))
         .with_state(notes);
-    axum::serve(listener, app)
+    let bucket = client.database("web_service").gridfs_bucket(None);
+    let files = Router::new()
+        .route("/files/{name}", get(files::read))
+        .with_state(bucket);
+    axum::serve(listener, app.merge(files))
         .with_graceful_shutdown(shutdown)
         .await?;
     client.shutdown().await;
