@@ -3,18 +3,20 @@
 //! Left out are those about forks and about several users of one client, which this driver does
 //! not have, and about a session that was ended before: no program can name such a one here.
 
+use std::sync::Arc;
+
 use conformance_tests::behaviour::Deployment;
 use conformance_tests::deployments::DeploymentKind;
 use conformance_tests::watching_proxy::WatchingProxy;
 
 use super::recorder::Event;
-use super::servers::{uri_of, writable};
+use super::servers::{address, uri_of, wait_until, writable};
 use super::support::Observed;
 use crate::flavor::driver::bson::{Bson, Document, Timestamp, doc};
 use crate::flavor::driver::bulk::{InsertOne, Write};
 use crate::flavor::driver::error::{ErrorKind, Result};
 use crate::flavor::driver::event::command::CommandEvent;
-use crate::flavor::driver::options::{IndexOptions, ReadPreference};
+use crate::flavor::driver::options::{IndexOptions, ReadPreference, SelectionCriteria};
 use crate::flavor::driver::{ClientSession, IndexModel};
 
 use crate::flavor::{go, wait};
@@ -287,6 +289,16 @@ fn a_cursor_has_one_session_whatever_the_read_preference(deployment: &Deployment
     };
     let subject = Observed::new(deployment, options).with_people(3);
     let people = subject.people();
+    for member in 0..deployment.servers().members().len() {
+        let here = address(deployment, member);
+        let here = SelectionCriteria::Predicate(Arc::new(move |it| *it.address() == here));
+        // What every member has applied can be seen there a moment later.
+        wait_until("documents on every member", || {
+            let count = people.count_documents(doc! {});
+            let count = go!(count.selection_criteria(here.clone())).expect("counts");
+            (count == 3).then_some(())
+        });
+    }
     for preference in [
         ReadPreference::primary(),
         ReadPreference::primary_preferred(None),
