@@ -12,7 +12,7 @@ use futures_core::future::BoxFuture;
 use crate::{
     clock,
     concerns::Concerns,
-    cursor::{Answer, Farewell, ServerEnd, Source, Walk, is_gone},
+    cursor::{Answer, ServerEnd, Source, Walk},
     error::{Error, ErrorKind, Result},
     exec::{self, Executor, Hold, Origin, Session},
     operation::{self, Scope, Watched},
@@ -122,10 +122,7 @@ type Opened = (ServerEnd, Batch);
 /// What is left of a cursor that was lost.
 struct Lost {
     hold: Hold,
-    /// Closes it, if the server may have it still.
-    farewell: Option<Farewell>,
-    /// Whether the server has answered, and so can be told.
-    has_answered: bool,
+    old: ServerEnd,
 }
 
 impl Tail {
@@ -227,8 +224,7 @@ impl Tail {
             // The new cursor may get another connection; what is told to the server goes over this
             // one.
             hold: Hold::with_session(source.origin.hold.session.take()),
-            farewell: (!is_gone(&error)).then(|| source.into_farewell()),
-            has_answered: error.code().is_some(),
+            old: ServerEnd::left_after(&error, source),
         };
         let Some(wait) = wait else {
             self.resumption = Some(Resumption::Due(Box::new(lost)));
@@ -245,21 +241,20 @@ impl Tail {
         let plan = Arc::clone(&self.plan);
         let start = self.progress.start();
         let request = Box::pin(async move {
-            let mut hold = lost.hold;
-            let mut farewell = lost.farewell;
+            let Lost { mut hold, mut old } = lost;
             // Its session is for the new cursor: it is closed in another one.
-            if let Some(farewell) = farewell.take_if(|_| lost.has_answered) {
-                farewell.said_within(timeout).await;
+            if old.can_be_told() {
+                old.close_within(timeout).await;
             }
             pause(wait, timeout).await;
             let outcome = match plan.open(&mut hold, Some(start), timeout).await {
                 Ok((state, origin)) => {
                     // A server that has not answered may be out of reach, until it does.
-                    let farewell = farewell.filter(|it| *it.address() == origin.address);
-                    // Has the new cursor closed if nobody waits for the farewell to the old one.
+                    let has_answered = old.address() == Some(&origin.address);
+                    // Has the new cursor closed if nobody waits for the old one's end.
                     let opened = plan.opened(state, origin);
-                    if let Some(farewell) = farewell {
-                        farewell.said_within(timeout).await;
+                    if has_answered {
+                        old.close_within(timeout).await;
                     }
                     Ok(opened)
                 }
@@ -278,8 +273,7 @@ impl Tail {
                 if is_of_timeout(&error) {
                     self.resumption = Some(Resumption::Due(Box::new(Lost {
                         hold,
-                        farewell: None,
-                        has_answered: false,
+                        old: ServerEnd::default(),
                     })));
                 }
                 Err(error)
@@ -323,13 +317,8 @@ impl Tail {
         self.batch = Batch::default();
         self.joined = None;
         self.fragments.forget();
-        if let Some(Resumption::Due(lost)) = self.resumption.take()
-            && let Some(farewell) = lost.farewell
-        {
-            self.server = match lost.has_answered {
-                true => ServerEnd::abandoned(farewell),
-                false => ServerEnd::lost(farewell),
-            };
+        if let Some(Resumption::Due(lost)) = self.resumption.take() {
+            self.server = lost.old;
         }
     }
 }

@@ -26,10 +26,10 @@ use crate::{
     raw_batch_cursor::RawBatchCursor,
 };
 pub(crate) use feed::Feed;
-pub(crate) use server_end::{Answer, ServerEnd, is_gone};
+pub(crate) use server_end::{Answer, ServerEnd};
 pub(crate) use session_cursor::SessionOwner;
 pub use session_cursor::{SessionCursor, SessionCursorStream};
-pub(crate) use source::{Farewell, Source};
+pub(crate) use source::Source;
 pub(crate) use walk::{Walk, advance, read_current, try_advance};
 
 /// The documents that a find, an aggregation or a listing gives.

@@ -13,6 +13,7 @@ use tokio::{runtime::Handle, task::JoinHandle};
 
 use super::source::{Farewell, Fetched, Source};
 use crate::{
+    address::ServerAddress,
     error::{Error, ErrorKind, Result},
     exec::{Executor, Origin},
     proto::{
@@ -101,17 +102,26 @@ impl ServerEnd {
         Self { phase }
     }
 
-    /// That of a cursor which has yet to be closed.
-    pub(crate) fn abandoned(farewell: Farewell) -> Self {
-        Self {
-            phase: Phase::Abandoned(farewell),
-        }
+    /// That of a cursor which nobody goes on with after this error.
+    pub(crate) fn left_after(error: &Error, source: Source) -> Self {
+        let phase = match error.code() {
+            _ if is_gone(error) => Phase::Ended,
+            Some(_) => Phase::Abandoned(source.into_farewell()),
+            None => Phase::Lost(source.into_farewell()),
+        };
+        Self { phase }
     }
 
-    /// The same where the server may be out of reach.
-    pub(crate) fn lost(farewell: Farewell) -> Self {
-        Self {
-            phase: Phase::Lost(farewell),
+    /// Whether the server answers, as far as is known, and has yet to be told.
+    pub(crate) fn can_be_told(&self) -> bool {
+        matches!(self.phase, Phase::Abandoned(_))
+    }
+
+    /// The server that has yet to be told, whether or not it answers.
+    pub(crate) fn address(&self) -> Option<&ServerAddress> {
+        match &self.phase {
+            Phase::Abandoned(farewell) | Phase::Lost(farewell) => Some(farewell.address()),
+            _ => None,
         }
     }
 
@@ -258,6 +268,17 @@ impl ServerEnd {
         outcome
     }
 
+    /// Closes the cursor within the time of a call. If it cannot be closed, that is passed over.
+    pub(crate) async fn close_within(&mut self, timeout: Timeout) {
+        if let Some(mut farewell) = self.abandon() {
+            farewell.share(timeout);
+            self.phase = Phase::Abandoned(farewell);
+        }
+        if let Err(error) = self.close(None).await {
+            tracing::debug!("a cursor could not be closed: {error}");
+        }
+    }
+
     /// Has an open cursor closed on the server in the background.
     pub(crate) fn let_go(&mut self) {
         if matches!(self.phase, Phase::Lost(_)) {
@@ -288,7 +309,7 @@ impl Drop for ServerEnd {
 }
 
 /// Whether a server says that it has the cursor no more.
-pub(crate) fn is_gone(error: &Error) -> bool {
+fn is_gone(error: &Error) -> bool {
     error
         .code()
         .is_some_and(|code| CURSOR_IS_GONE.contains(&code))

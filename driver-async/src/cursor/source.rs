@@ -109,6 +109,11 @@ impl Farewell {
         self.kill.limit(timeout);
     }
 
+    /// Has closing share the time of a call.
+    pub(crate) fn share(&mut self, timeout: Timeout) {
+        self.kill.share(timeout);
+    }
+
     /// Closes the cursor. If the future is dropped, it can be said again, in another session.
     pub(crate) async fn say(&mut self) -> Result<()> {
         let hold = mem::take(&mut self.hold);
@@ -125,12 +130,6 @@ impl Farewell {
         };
         let future = Box::pin(async move { self.say_or_tell().await });
         (future, again)
-    }
-
-    /// Closes the cursor within the time of a call. If it cannot be closed, that is passed over.
-    pub(crate) async fn said_within(mut self, timeout: Timeout) {
-        self.kill.share(timeout);
-        self.say_or_tell().await;
     }
 
     /// Closes the cursor in the background.
