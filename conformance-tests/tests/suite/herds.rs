@@ -14,7 +14,7 @@ use crate::flavor::driver::options::ServerAddress;
 use crate::flavor::go;
 
 conformance_tests::behaviours! {
-    N8 operations_that_lose_their_primary_cause_no_herd: ReplicaSet, Disturbs;
+    N8 operations_that_lose_their_primary_cause_no_herd: ReplicaSet, Disturbs, since (4, 4);
 }
 
 const OPERATIONS: usize = 500;
