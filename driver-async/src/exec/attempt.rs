@@ -280,7 +280,8 @@ impl<'a, O: Operation> Call<'a, O> {
     fn begin(&mut self, facts: &ServerFacts, address: &ServerAddress) -> Result<()> {
         let has_sessions = facts.has_sessions || facts.server_type == ServerType::LoadBalancer;
         let acknowledged = self.is_acknowledged();
-        if acknowledged && has_sessions && self.session.is_none() {
+        let begins_session = self.session.is_none() && self.operation.needs_session();
+        if acknowledged && has_sessions && begins_session {
             let session = ImplicitSession::start(self.executor);
             self.session = Some(Session::Implicit(session));
         }

@@ -45,6 +45,11 @@ impl Operation for EndSessions {
         self.timeout
     }
 
+    /// Nobody would end the one that it began.
+    fn needs_session(&self) -> bool {
+        false
+    }
+
     fn selection(&self) -> Selection<'_> {
         Selection::Criteria(&self.criteria)
     }

@@ -160,6 +160,11 @@ pub(crate) trait Operation {
         None
     }
 
+    /// Whether the command takes part in a session at all.
+    fn needs_session(&self) -> bool {
+        true
+    }
+
     /// What the command is to an application's session.
     fn in_session(&self) -> InSession {
         InSession::Plain
