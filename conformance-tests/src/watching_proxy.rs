@@ -106,13 +106,15 @@ impl WatchingProxy {
 
     /// The handshakes so far: the first commands of connections, which carry client metadata.
     pub fn handshakes(&self) -> Vec<Document> {
-        let commands = self
-            .shared
-            .commands
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let handshakes = commands.iter().filter(|it| it.contains_key("client"));
-        handshakes.cloned().collect()
+        let mut commands = self.commands();
+        commands.retain(|it| it.contains_key("client"));
+        commands
+    }
+
+    /// The commands so far.
+    pub fn commands(&self) -> Vec<Document> {
+        let commands = self.shared.commands.lock();
+        commands.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many connections by which a command came late the server has closed since.

@@ -126,8 +126,8 @@ impl Deadline {
         }
     }
 
-    /// Whether `waitQueueTimeoutMS` is out of force, because the operation has a `timeoutMS`.
-    pub(crate) fn replaces_wait_queue_limit(&self) -> bool {
+    /// Whether the operation has a `timeoutMS`, which puts `waitQueueTimeoutMS` out of force.
+    pub(crate) fn is_of_operation(&self) -> bool {
         self.is_of_operation
     }
 

@@ -8,12 +8,13 @@ use std::thread;
 use std::time::Duration;
 
 use conformance_tests::behaviour::Deployment;
+use conformance_tests::watching_proxy::WatchingProxy;
 
 use super::recorder::Event;
-use super::servers::{FailPoint, secured_uri};
+use super::servers::{FailPoint, secured, secured_uri, uri_of};
 use super::support::{Held, Observed};
 use crate::flavor::driver::Collection;
-use crate::flavor::driver::bson::{Document, doc};
+use crate::flavor::driver::bson::{Bson, Document, doc};
 use crate::flavor::driver::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR};
 use crate::flavor::driver::event::EventHandler;
 use crate::flavor::driver::event::command::CommandEvent;
@@ -36,6 +37,7 @@ conformance_tests::behaviours! {
     T6 aborting_an_upload_can_run_out_of_time: Either, FailPoint, since (4, 4);
     T7 reading_a_download_can_run_out_of_time: Either, FailPoint, since (4, 4);
     T8 the_shorter_limit_ends_the_selection_of_a_server: Standalone, Shared;
+    T4 each_command_of_a_login_tells_the_server_what_is_left: Standalone, Shared;
     T8 the_shorter_limit_ends_the_login: Standalone, Disturbs, since (4, 4);
     T9 the_abort_of_a_dropped_session_has_the_timeout: ReplicaSet, FailPoint, since (4, 4);
     T10 an_abort_has_the_whole_timeout_again: ReplicaSet, FailPoint, since (4, 4);
@@ -276,6 +278,36 @@ fn the_shorter_limit_ends_the_selection_of_a_server(deployment: &Deployment) {
         assert_eq!(found, is_typed, "{options}: {error:?}");
         assert!(error.is_timeout(), "{options}: {error:?}");
         assert!(error.to_string().contains(limit), "{options}: {error}");
+    }
+}
+
+fn each_command_of_a_login_tells_the_server_what_is_left(deployment: &Deployment) {
+    let limits_of = |options: &str, work: fn(&Observed)| -> Vec<Option<i32>> {
+        let proxy = WatchingProxy::start(secured().member(0).address()).expect("listens");
+        let host = format!("root:secret@{}", proxy.address());
+        let options = format!("authSource=admin&authMechanism=SCRAM-SHA-256&{options}");
+        let subject = Observed::at(deployment, &uri_of(deployment, &[host], &options));
+        work(&subject);
+        let events = &subject.events;
+        events.wait_for_count("connection", 1, Event::is_connection_ready);
+        let mut commands = proxy.commands();
+        let of_login = ["speculativeAuthenticate", "saslContinue"];
+        commands.retain(|command| of_login.iter().any(|field| command.contains_key(field)));
+        let limit = |command: &Document| command.get("maxTimeMS").and_then(Bson::as_i32);
+        commands.iter().map(limit).collect()
+    };
+    let ping = |subject: &Observed| drop(subject.ping().expect("pings"));
+    let warm = |subject: &Observed| go!(subject.client.warm_connection_pool());
+    assert_eq!(limits_of("maxPoolSize=1", ping), [None, None]);
+    for limits in [
+        limits_of("timeoutMS=20000", ping),
+        limits_of("timeoutMS=20000&minPoolSize=1", warm),
+    ] {
+        assert_eq!(limits.len(), 2);
+        for limit in limits {
+            let limit = limit.expect("is told");
+            assert!((1..=20_000).contains(&limit), "{limit}");
+        }
     }
 }
 

@@ -3,16 +3,16 @@
 use std::{
     io,
     sync::atomic::{AtomicI32, Ordering},
-    time::Duration,
 };
 
 use bson::{RawDocument, oid::ObjectId};
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::RoundTripLimit;
 use crate::{
     address::ServerAddress,
-    deadline::{Cause, Deadline},
+    deadline::Deadline,
     error::{Error, Result},
     net::{Home, Stream},
     proto::{
@@ -91,8 +91,8 @@ pub(crate) struct Connection {
     failure: Option<Error>,
     /// The reply after which the server sends another without being asked.
     streams_after: Option<i32>,
-    /// How long one [`Connection::round_trip`] may take.
-    round_trip_limit: Option<Duration>,
+    /// How long each [`Connection::round_trip`] may take.
+    round_trip_limit: RoundTripLimit,
 }
 
 impl Connection {
@@ -110,7 +110,7 @@ impl Connection {
             unanswered: false,
             failure: None,
             streams_after: None,
-            round_trip_limit: None,
+            round_trip_limit: RoundTripLimit::None,
         }
     }
 
@@ -164,14 +164,21 @@ impl Connection {
         self.streams_after.is_some()
     }
 
-    /// Whether the peer has closed the socket while no request was under way, or nobody would tell
-    /// on the current runtime when it has news.
+    /// Whether the peer has closed the socket while no request was under way, or the connection
+    /// belongs to another runtime: that may go away or stand still, and tells nobody then when the
+    /// socket has news.
     pub(crate) fn has_hung_up(&self) -> bool {
-        self.is_out_of_reach() || self.stream.has_hung_up()
+        !self.is_at_home() || self.stream.has_hung_up()
     }
 
-    fn is_out_of_reach(&self) -> bool {
-        !self.home.is_here() && (!self.home.is_always_driven() || self.stream.is_forsaken())
+    /// Whether the connection belongs to the current runtime.
+    pub(crate) fn is_at_home(&self) -> bool {
+        self.home.is_here()
+    }
+
+    /// Whether the connection belongs to a runtime that was shut down.
+    pub(crate) fn is_forsaken(&self) -> bool {
+        self.stream.is_forsaken()
     }
 
     /// Takes over what the handshake's reply says.
@@ -288,17 +295,20 @@ impl Connection {
         &mut self,
         write: impl FnOnce(&mut DocumentWriter<'_>) -> Result<()>,
     ) -> Result<Reply> {
+        let (deadline, left) = self.round_trip_limit.of_next()?;
         let request_id = self.prepare(MessageFlags::NONE, |message| {
             let mut body = message.body();
             write(&mut body)?;
+            if let Some(left) = left {
+                body.append_max_time(left)?;
+            }
             body.end()
         })?;
-        let deadline = Deadline::after_optional(self.round_trip_limit, Cause::Operation);
         self.exchange(request_id, &Sequences::NONE, &deadline).await
     }
 
     /// Limits each [`Connection::round_trip`] from now on.
-    pub(crate) fn limit_round_trips(&mut self, limit: Option<Duration>) {
+    pub(crate) fn limit_round_trips(&mut self, limit: RoundTripLimit) {
         self.round_trip_limit = limit;
     }
 

@@ -84,6 +84,12 @@ impl Error {
         told.is_some_and(|(code, _)| is_retryable_write(code))
     }
 
+    /// Whether the server's limit of time ended a command, be it one of a login.
+    pub(crate) fn says_time_is_up(&self) -> bool {
+        let told = self.beyond_single_writes();
+        told.is_some_and(|(code, _)| code == MAX_TIME_MS_EXPIRED)
+    }
+
     /// The code and the words of a command's error or a write concern error. The commands of a
     /// login are among them: a server that shuts down refuses those as well.
     fn beyond_single_writes(&self) -> Option<(i32, &str)> {

@@ -212,7 +212,7 @@ impl Error {
             }
             kind => match Refusals::of(kind) {
                 Some(refusals) => refusals.codes().any(is_expired),
-                None => self.code().is_some_and(is_expired),
+                None => self.says_time_is_up() || self.code().is_some_and(is_expired),
             },
         }
     }

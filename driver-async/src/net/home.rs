@@ -6,29 +6,18 @@ use tokio::runtime::{Handle, Id, RuntimeFlavor};
 
 /// The runtime that a socket belongs to: without it nobody is told when the socket has news.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Home {
-    id: Option<Id>,
-    is_always_driven: bool,
-}
+pub(crate) struct Home(Option<Id>);
 
 impl Home {
     /// The current runtime.
     pub(crate) fn here() -> Self {
         let here = Handle::try_current().ok();
-        Self {
-            id: here.as_ref().map(Handle::id),
-            is_always_driven: here.as_ref().is_none_or(is_always_driven),
-        }
+        Self(here.as_ref().map(Handle::id))
     }
 
     /// Whether this is the current runtime.
     pub(crate) fn is_here(self) -> bool {
-        self.id == Self::here().id
-    }
-
-    /// Whether the runtime goes on when nobody waits for one of its tasks.
-    pub(crate) fn is_always_driven(self) -> bool {
-        self.is_always_driven
+        self.0 == Self::here().0
     }
 }
 
@@ -64,8 +53,8 @@ mod tests {
         assert!(one.block_on(async { home.is_here() }));
         assert!(!other.block_on(async { home.is_here() }));
         assert!(!home.is_here());
-        assert!(!home.is_always_driven());
-        assert!(other.block_on(async { Home::here() }).is_always_driven());
+        assert!(!is_always_driven(one.handle()));
+        assert!(is_always_driven(other.handle()));
     }
 
     #[test]

@@ -23,9 +23,16 @@ pub(super) async fn check_out<C: Connect>(
     inner: &Arc<Inner<C>>,
     deadline: &Deadline,
 ) -> Result<PooledConnection<C>> {
-    inner.note_runtime();
+    let is_roaming = inner.note_runtime();
     let started = clock::now();
-    let mut step = inner.change(|state| state.check_out(started));
+    let mut step = inner.change(|state| match is_roaming {
+        false => state.check_out(started),
+        true => state.check_out_fitting(
+            started,
+            C::Connection::is_at_home,
+            C::Connection::is_forsaken,
+        ),
+    });
     loop {
         step = match step {
             Step::<C>::Ready(member) => return Ok(PooledConnection::new(inner, member)),
@@ -150,7 +157,7 @@ async fn wait<C: Connect>(
     started: Instant,
 ) -> Result<Step<C>> {
     let limit = inner.options().wait_queue_timeout;
-    let limit = limit.filter(|limit| !limit.is_zero() && !deadline.replaces_wait_queue_limit());
+    let limit = limit.filter(|limit| !limit.is_zero() && !deadline.is_of_operation());
     let deadline = Deadline::after_optional(limit, Cause::WaitQueue).or_earlier(*deadline);
     let mut turn = Turn {
         inner,

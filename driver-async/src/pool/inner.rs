@@ -114,13 +114,14 @@ impl<C: Connect> Inner<C> {
         }
     }
 
-    /// Once the pool is used on more than one runtime, has every connection looked at before it is
-    /// handed out: it may belong to another than its next user.
-    pub(super) fn note_runtime(&self) {
+    /// Whether the pool is used on more than one runtime. From then on every connection is looked at
+    /// before it is handed out: it may belong to another than its next user.
+    pub(super) fn note_runtime(&self) -> bool {
         let home = self.home.get_or_init(Home::here);
         if !home.is_here() && !self.roams.swap(true, Ordering::AcqRel) {
             self.state.lock().probe_always();
         }
+        self.roams.load(Ordering::Acquire)
     }
 
     pub(super) fn address(&self) -> &ServerAddress {

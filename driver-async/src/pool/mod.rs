@@ -74,6 +74,16 @@ pub trait PoolMember: Send + 'static {
     /// runtime. Must not block.
     fn has_hung_up(&self) -> bool;
 
+    /// Whether the connection belongs to the current runtime.
+    fn is_at_home(&self) -> bool {
+        true
+    }
+
+    /// Whether the connection belongs to a runtime that was shut down.
+    fn is_forsaken(&self) -> bool {
+        false
+    }
+
     /// The service that a load balancer chose for the connection.
     fn service_id(&self) -> Option<ObjectId> {
         None

@@ -1,13 +1,13 @@
 //! Makes the connections of one server's pool.
 
-use std::sync::Weak;
+use std::{sync::Weak, time::Duration};
 
 use bson::oid::ObjectId;
 
 use super::{Settings, Topology};
 use crate::{
     address::ServerAddress,
-    conn::Connection,
+    conn::{Connection, RoundTripLimit},
     deadline::{Cause, Deadline},
     error::{Error, ErrorKind, Result},
     net,
@@ -41,9 +41,7 @@ impl Connector {
         let stream = net::connect(&self.address, self.settings.tls.as_ref(), &deadline).await;
         let stream = stream.map_err(overload_labelled)?;
         let mut connection = Connection::new(stream, self.address.clone(), request.id);
-        if request.is_background {
-            connection.limit_round_trips(self.settings.timeout);
-        }
+        connection.limit_round_trips(self.round_trip_limit(request));
         let handshaker = &self.settings.handshaker;
         let hello = deadline.bound("the handshake", handshaker.greet(&mut connection));
         let greeted = hello.await.flatten().map_err(overload_labelled)?;
@@ -53,8 +51,28 @@ impl Connector {
         authentication
             .flatten()
             .inspect_err(|error| self.failed_at(service, error))?;
-        connection.limit_round_trips(None);
+        connection.limit_round_trips(RoundTripLimit::None);
         Ok(connection)
+    }
+
+    fn round_trip_limit(&self, request: &ConnectRequest) -> RoundTripLimit {
+        let limit = self.settings.timeout.filter(|_| request.is_background);
+        if limit.is_none() && !request.deadline.is_of_operation() {
+            return RoundTripLimit::None;
+        }
+        let topology = self.topology.upgrade();
+        let snapshot = topology.map(|topology| topology.snapshot_owned());
+        let server = snapshot
+            .as_ref()
+            .and_then(|it| it.servers.get(&self.address));
+        let round_trip = server.map_or(Duration::ZERO, |server| server.minimum_round_trip());
+        match limit {
+            Some(limit) => RoundTripLimit::Each { limit, round_trip },
+            None => RoundTripLimit::All {
+                until: request.deadline,
+                round_trip,
+            },
+        }
     }
 
     /// Behind a load balancer, the generation of the service that it chose.
@@ -70,7 +88,7 @@ impl Connector {
 
     /// Tells the topology of a failure at a service, which the pool does not know yet.
     fn failed_at(&self, service: Option<Generation>, error: &Error) {
-        if let Some(service) = service
+        if let Some(service) = service.filter(|_| !is_of_hurry(error))
             && let Some(topology) = self.topology.upgrade()
         {
             topology.report_connect_error(&self.address, error, service);
@@ -92,15 +110,20 @@ impl Connect for Connector {
     }
 
     fn failed(&self, request: &ConnectRequest, error: &Error) {
-        // That somebody is in a hurry, an operation or with `timeoutMS` all of the client, says
-        // nothing about the server: `connectTimeoutMS` is what makes it an error of the network.
-        if matches!(*error.kind, ErrorKind::Timeout { .. }) {
+        if is_of_hurry(error) {
             return;
         }
         if let Some(topology) = self.topology.upgrade() {
             topology.report_connect_error(&self.address, error, request.generation);
         }
     }
+}
+
+/// Whether the error only says that somebody is in a hurry, an operation or with `timeoutMS` all of
+/// the client. That says nothing about the server: `connectTimeoutMS` is what makes the end of a
+/// wait an error of the network.
+fn is_of_hurry(error: &Error) -> bool {
+    matches!(*error.kind, ErrorKind::Timeout { .. }) || error.says_time_is_up()
 }
 
 /// Labels what may be a server turning new connections away (CMAP specification, backpressure).
@@ -123,6 +146,14 @@ impl PoolMember for Connection {
 
     fn has_hung_up(&self) -> bool {
         self.has_hung_up()
+    }
+
+    fn is_at_home(&self) -> bool {
+        self.is_at_home()
+    }
+
+    fn is_forsaken(&self) -> bool {
+        self.is_forsaken()
     }
 
     fn service_id(&self) -> Option<ObjectId> {

@@ -1,12 +1,19 @@
 //! Clients that come and go, and clients that are used on more than one runtime.
 
-use std::{thread, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use motorcade::{
     Client,
     bson::{Document, doc},
     error::Result,
-    event::{EventHandler, sdam::SdamEvent},
+    event::{EventHandler, cmap::CmapEvent, sdam::SdamEvent},
     options::ClientOptions,
 };
 use motorcade_testserver::Deployment;
@@ -143,7 +150,15 @@ fn cut_off_next_find(deployment: &Deployment) {
 #[test]
 fn a_client_is_used_by_four_runtimes_at_once() {
     let _turn = turn();
-    let client = Client::with_options(patient(standalone(), "at-once")).unwrap();
+    let made = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&made);
+    let mut options = patient(standalone(), "at-once");
+    options.cmap_event_handler = Some(EventHandler::callback(move |event| {
+        if matches!(event, CmapEvent::ConnectionCreated(_)) {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    }));
+    let client = Client::with_options(options).unwrap();
     let client = &client;
     thread::scope(|scope| {
         for make in [single, several, single, several] {
@@ -156,4 +171,10 @@ fn a_client_is_used_by_four_runtimes_at_once() {
         }
     });
     run(&single(), client.clone().shutdown());
+    // One each, and what the first to notice the others may have taken for its own.
+    let made = made.load(Ordering::Relaxed);
+    assert!(
+        made <= 4 + 2 + 1,
+        "each keeps its connection, and {made} were made"
+    );
 }

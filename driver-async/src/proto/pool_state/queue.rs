@@ -1,6 +1,6 @@
 //! Checking out: at once, or in the order of arrival.
 
-use std::{io, time::Instant};
+use std::{io, mem, time::Instant};
 
 use super::{Effects, Failure, Member, PROBE_AFTER, Phase, PoolState, Refusal, Slot, Step, Ticket};
 use crate::{
@@ -22,6 +22,36 @@ impl<T, W> PoolState<T, W> {
         let mut effects = Effects::default();
         self.journal.check_out_started(&mut effects.events);
         let step = self.advance(now, now, &mut effects);
+        (step, effects)
+    }
+
+    /// Begins a check-out that had better get a connection of its own kind: an idle one that fits,
+    /// or else a new one. The others are left to those whom they fit while there is room, unless
+    /// they are of no use to anybody.
+    pub(crate) fn check_out_fitting(
+        &mut self,
+        now: Instant,
+        fits: impl Fn(&T) -> bool,
+        is_useless: impl Fn(&T) -> bool,
+    ) -> (Step<T>, Effects<T, W>) {
+        let mut effects = Effects::default();
+        self.journal.check_out_started(&mut effects.events);
+        let fitting = self.idle.iter().rposition(|it| fits(&it.connection));
+        let slot = match fitting.and_then(|place| self.idle.remove(place)) {
+            Some(member) => {
+                self.idle.push_back(member);
+                None
+            }
+            None => {
+                self.remove_idle(is_useless, &mut effects);
+                let is_free = self.refusal().is_none() && self.waiting.is_empty();
+                is_free.then(|| self.open_slot(now, &mut effects)).flatten()
+            }
+        };
+        let step = match slot {
+            Some(slot) => Step::Connect(slot),
+            None => self.advance(now, now, &mut effects),
+        };
         (step, effects)
     }
 
@@ -219,6 +249,17 @@ impl<T, W> PoolState<T, W> {
             }
             self.waiting.insert(ticket, None);
             self.distribute(now, effects);
+        }
+    }
+
+    fn remove_idle(&mut self, is_useless: impl Fn(&T) -> bool, effects: &mut Effects<T, W>) {
+        let idle = mem::take(&mut self.idle);
+        for member in idle {
+            if is_useless(&member.connection) {
+                self.remove(member, ConnectionClosedReason::Stale, None, effects);
+            } else {
+                self.idle.push_back(member);
+            }
         }
     }
 

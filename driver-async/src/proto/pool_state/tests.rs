@@ -92,6 +92,41 @@ fn the_first_check_out_creates_a_connection_and_the_second_reuses_it() {
 }
 
 #[test]
+fn a_check_out_gets_what_fits_it_and_leaves_the_rest_while_there_is_room() {
+    let now = Instant::now();
+    let mut state = state(3);
+    let of = |state: &mut State, kind: &'static str| {
+        state
+            .check_out_fitting(now, |it| *it == kind, |it| *it == "useless")
+            .0
+    };
+    let slots = ["mine", "other"].map(|kind| (kind, slot(of(&mut state, kind))));
+    let made = slots.map(|(kind, slot)| state.established(slot, kind, None, now, now).0.unwrap());
+    for member in made {
+        let _ = state.check_in(member, None, now);
+    }
+    assert_eq!(
+        member(of(&mut state, "mine")).id(),
+        1,
+        "although 2 was used later"
+    );
+    let third = slot(of(&mut state, "mine"));
+    let third = state
+        .established(third, "useless", None, now, now)
+        .0
+        .unwrap();
+    let _ = state.check_in(third, None, now);
+    let fourth = slot(of(&mut state, "mine"));
+    state.established(fourth, "mine", None, now, now).0.unwrap();
+    assert_eq!(state.counts().total, 3, "the useless one made room");
+    assert_eq!(
+        member(of(&mut state, "mine")).id(),
+        2,
+        "a full pool gives what it has"
+    );
+}
+
+#[test]
 fn a_returned_connection_goes_to_the_oldest_waiter_and_not_to_a_newcomer() {
     let now = Instant::now();
     let mut state = state(1);
