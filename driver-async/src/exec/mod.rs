@@ -1,6 +1,7 @@
 //! The one way every operation takes: select, check out, attempt, and try again where that helps.
 
 mod attempt;
+mod call;
 mod decorate;
 mod executor;
 mod given_up;
@@ -14,7 +15,8 @@ use executor::InProgress;
 pub(crate) use monitoring::next_operation_id;
 pub(crate) use session::{ExplicitSession, Session};
 
-use attempt::{Call, Failure};
+use attempt::Failure;
+use call::Call;
 
 use crate::{
     address::ServerAddress,

@@ -7,7 +7,7 @@ use std::{
 
 use bson::{RawDocument, oid::ObjectId};
 
-use super::attempt::Call;
+use super::call::Call;
 use crate::{
     clock,
     conn::Connection,
