@@ -98,8 +98,8 @@ pub(crate) fn is_older(version: &str, than: [u32; 3]) -> bool {
 }
 
 /// Lists the behaviours of a suite module: `id name: where, access;` a line each, and
-/// `, since (4, 4)` or `, since (6, 0, 9)` after the access when older servers lack what the case needs, which is then
-/// reported as ignored there. Defines `cases()`, which gives the list.
+/// `, since (4, 4)` or `, since (6, 0, 9)` after the access when older servers lack what the case
+/// needs, which is then reported as ignored there. Defines `cases()`, which gives the list.
 ///
 /// ```
 /// use conformance_tests::behaviour::Deployment;

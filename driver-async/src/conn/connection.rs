@@ -164,21 +164,20 @@ impl Connection {
         self.streams_after.is_some()
     }
 
-    /// Whether the peer has closed the socket while no request was under way, or the connection
-    /// belongs to another runtime: that may go away or stand still, and tells nobody then when the
-    /// socket has news.
+    /// Whether the peer has closed the socket while no request was under way.
     pub(crate) fn has_hung_up(&self) -> bool {
-        !self.is_at_home() || self.stream.has_hung_up()
+        self.stream.has_hung_up()
     }
 
-    /// Whether the connection belongs to the current runtime.
+    /// Whether the connection belongs to the current runtime. Another may go away or stand still,
+    /// and tells nobody then when the socket has news.
     pub(crate) fn is_at_home(&self) -> bool {
         self.home.is_here()
     }
 
     /// Whether the connection belongs to a runtime that was shut down.
     pub(crate) fn is_forsaken(&self) -> bool {
-        self.stream.is_forsaken()
+        !self.is_at_home() && self.stream.is_forsaken()
     }
 
     /// Takes over what the handshake's reply says.

@@ -49,14 +49,19 @@ pub(super) async fn check_out<C: Connect>(
 }
 
 /// Looks whether the peer has hung up. A system call, so it is made without the lock.
+///
+/// What belongs to another runtime, which may stand still, is not used unless it was in use there
+/// just now: a full pool whose connections went to and fro would make a new one each time.
 fn probe<C: Connect>(inner: &Inner<C>, member: Box<Member<C>>, started: Instant) -> Step<C> {
-    let has_hung_up = member.connection.has_hung_up();
+    let connection = &member.connection;
+    let is_at_hand = member.is_passed_on() || connection.is_at_home();
+    let is_usable = is_at_hand && !connection.is_forsaken() && !connection.has_hung_up();
     let now = clock::now();
     inner.change(|state| {
-        if has_hung_up {
-            state.replace(member, started, now)
-        } else {
+        if is_usable {
             state.accept(member, started, now)
+        } else {
+            state.replace(member, started, now)
         }
     })
 }

@@ -70,8 +70,7 @@ pub trait PoolMember: Send + 'static {
         None
     }
 
-    /// Whether the peer is known to have closed the connection, or it cannot be used on the current
-    /// runtime. Must not block.
+    /// Whether the peer is known to have closed the connection. Must not block.
     fn has_hung_up(&self) -> bool;
 
     /// Whether the connection belongs to the current runtime.

@@ -56,6 +56,7 @@ pub(crate) struct Member<T> {
     pub(super) generation: Generation,
     pub(super) interrupt: Arc<Interrupt>,
     pub(super) idle_since: Instant,
+    pub(super) is_passed_on: bool,
 }
 
 impl<T> Member<T> {
@@ -72,6 +73,11 @@ impl<T> Member<T> {
     /// The signal that the connection's user must stop.
     pub(crate) fn interrupt(&self) -> &Arc<Interrupt> {
         &self.interrupt
+    }
+
+    /// Whether it came from its last user without lying idle between.
+    pub(crate) fn is_passed_on(&self) -> bool {
+        self.is_passed_on
     }
 }
 

@@ -455,6 +455,7 @@ impl<T, W> PoolState<T, W> {
             generation,
             interrupt: slot.interrupt,
             idle_since: now,
+            is_passed_on: false,
         });
         if let Some(known) = self.known.get_mut(&slot.id) {
             known.generation = generation;
@@ -475,6 +476,7 @@ impl<T, W> PoolState<T, W> {
 
     fn shelve(&mut self, mut member: Box<Member<T>>, now: Instant) {
         member.idle_since = now;
+        member.is_passed_on = false;
         self.idle.push_back(member);
     }
 

@@ -311,8 +311,9 @@ impl<T, W> PoolState<T, W> {
     /// Gives what is free to those who wait, the oldest first.
     pub(super) fn distribute(&mut self, now: Instant, effects: &mut Effects<T, W>) {
         while self.phase == Phase::Ready && !self.waiting.is_empty() {
-            let grant = if let Some(member) = self.pop_idle(now, effects) {
+            let grant = if let Some(mut member) = self.pop_idle(now, effects) {
                 self.in_use += 1;
+                member.is_passed_on = member.idle_since == now;
                 Grant::Connection(member)
             } else if let Some(slot) = self.open_slot(now, effects) {
                 Grant::Slot(slot)

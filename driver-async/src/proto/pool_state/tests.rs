@@ -139,7 +139,8 @@ fn a_returned_connection_goes_to_the_oldest_waiter_and_not_to_a_newcomer() {
     ticket(state.check_out(now).0);
     let (step, effects) = state.look(first, "first", now, now);
     assert_eq!(names(&effects), ["Out 1"]);
-    assert_eq!(member(step.unwrap()).id(), 1);
+    let passed_on = member(step.unwrap());
+    assert_eq!((passed_on.id(), passed_on.is_passed_on()), (1, true));
 }
 
 #[test]
