@@ -139,9 +139,9 @@ impl Deadline {
         let Some(at) = self.at else {
             return Ok(future.await);
         };
-        match tokio::time::timeout_at(at.into(), future).await {
-            Ok(output) => Ok(output),
-            Err(_) => Err(self.error(what)),
+        match clock::timeout_at(at, future).await {
+            Some(output) => Ok(output),
+            None => Err(self.error(what)),
         }
     }
 

@@ -53,6 +53,7 @@
 
 pub mod action;
 mod address;
+mod background;
 pub mod bulk;
 pub mod change_stream;
 mod client;

@@ -380,7 +380,7 @@ async fn pause(wait: Duration, timeout: Timeout) {
     let left = deadline.and_then(|deadline| deadline.remaining());
     let wait = left.map_or(wait, |left| left.min(wait));
     if !wait.is_zero() {
-        tokio::time::sleep(wait).await;
+        clock::sleep(wait).await;
     }
 }
 

@@ -11,9 +11,10 @@ use std::{
 use arc_swap::ArcSwap;
 use bson::RawDocument;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::{
+    background::Background,
     clock,
     error::{Error, Result},
     proto::{
@@ -57,15 +58,30 @@ impl Executor {
     /// Runs a future in the background. A shutdown waits for it; after one, nothing is run. Never
     /// blocks.
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        if let Some(runtime) = self.inner.topology.runtime()
+        if let Some(background) = self.inner.topology.background()
             && !self.inner.topology.is_closed()
         {
             let in_progress = self.begin_background_operation();
-            runtime.spawn(async move {
+            background.spawn(async move {
                 future.await;
                 drop(in_progress);
             });
         }
+    }
+
+    /// What runs futures to their end whether or not their callers wait for them.
+    ///
+    /// # Errors
+    /// An I/O error when the operating system gives no thread for the background runtime.
+    pub(crate) fn detached(&self) -> Result<Detached> {
+        let background = match self.inner.topology.background() {
+            Some(background) => Arc::clone(background),
+            None => Background::get()?,
+        };
+        Ok(Detached {
+            background,
+            executor: self.clone(),
+        })
     }
 
     /// Whether both belong to one client.
@@ -163,6 +179,31 @@ impl Executor {
     /// The newest `$clusterTime` seen.
     pub(crate) fn cluster_time(&self) -> arc_swap::Guard<Arc<ClusterClock>> {
         self.inner.cluster_time.load()
+    }
+}
+
+/// What runs futures to their end whether or not their callers wait for them.
+#[derive(Debug)]
+pub(crate) struct Detached {
+    background: Arc<Background>,
+    executor: Executor,
+}
+
+impl Detached {
+    /// Runs a future to its end. A shutdown waits for it.
+    pub(crate) fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let background = Arc::clone(&self.background);
+        let in_progress = self.executor.begin_background_operation();
+        background.spawn_detached(async move {
+            let output = future.await;
+            // Both are kept until the end: the client, and the runtime even before a first
+            // operation has started it for the client.
+            drop((in_progress, self));
+            output
+        })
     }
 }
 

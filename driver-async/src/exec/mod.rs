@@ -10,8 +10,8 @@ mod session;
 
 use std::time::Duration;
 
-pub(crate) use executor::Executor;
 use executor::InProgress;
+pub(crate) use executor::{Detached, Executor};
 pub(crate) use monitoring::next_operation_id;
 pub(crate) use session::{ExplicitSession, Session};
 
@@ -20,6 +20,7 @@ use call::Call;
 
 use crate::{
     address::ServerAddress,
+    clock,
     deadline::Deadline,
     error::Result,
     event::log::selection::{self, SelectionLog},
@@ -309,7 +310,7 @@ async fn run_until<O: Operation>(
             Decision::Retry(wait) => {
                 deprioritized.extend(failure.address.filter(|_| elsewhere));
                 if let Some(wait) = wait {
-                    tokio::time::sleep(wait).await;
+                    clock::sleep(wait).await;
                 }
             }
             Decision::GiveUp(error) => {

@@ -5,11 +5,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::{runtime::Handle, task::JoinHandle};
+use tokio::task::JoinHandle;
 
 use crate::{
     error::{Error, Result},
-    exec::Executor,
+    exec::Detached,
 };
 
 /// Work that goes on whether or not its stream is polled, and when the task is dropped.
@@ -20,40 +20,13 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Task<T>(JoinHandle<T>);
 
-/// Where tasks can be started.
-#[derive(Debug)]
-pub(super) struct Background {
-    runtime: Handle,
-    executor: Executor,
-}
-
-impl Background {
-    /// # Errors
-    /// An internal error outside of a runtime.
-    pub(super) fn of(executor: &Executor) -> Result<Self> {
-        let runtime = Handle::try_current()
-            .ok()
-            .or_else(|| executor.topology().runtime());
-        let runtime = runtime.ok_or_else(|| {
-            Error::internal("a tokio runtime is needed to work on a file in GridFS")
-        })?;
-        Ok(Self {
-            runtime,
-            executor: executor.clone(),
-        })
-    }
-
-    /// Starts a task, which a shutdown of the client waits for.
-    pub(super) fn start<F>(&self, future: F) -> Task<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
-        let in_progress = self.executor.begin_background_operation();
-        Task(self.runtime.spawn(async move {
-            let output = future.await;
-            drop(in_progress);
-            output
-        }))
+impl<T: Send + 'static> Task<T> {
+    /// Starts a task.
+    pub(super) fn start(
+        detached: Detached,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> Self {
+        Self(detached.spawn(future))
     }
 }
 

@@ -172,9 +172,9 @@ async fn wait<C: Connect>(
     let Some(at) = deadline.instant() else {
         return Ok(turn.await);
     };
-    match tokio::time::timeout_at(at.into(), &mut turn).await {
-        Ok(step) => Ok(step),
-        Err(_) => turn.time_out(ticket, &deadline),
+    match clock::timeout_at(at, &mut turn).await {
+        Some(step) => Ok(step),
+        None => turn.time_out(ticket, &deadline),
     }
 }
 

@@ -187,7 +187,7 @@ impl TransactionRun {
             }
         };
         match step {
-            Step::RetryTransaction(wait) => tokio::time::sleep(wait).await,
+            Step::RetryTransaction(wait) => clock::sleep(wait).await,
             Step::RetryCommit => {}
             Step::Fail(error) => return Some(Err(error)),
         }

@@ -100,11 +100,6 @@ impl Connect for Connector {
     type Connection = Connection;
 
     async fn connect(&self, request: ConnectRequest) -> Result<Connection> {
-        // A client that was used on another runtime before comes by here first, as the connections
-        // of one that was shut down are of no use.
-        if let Some(topology) = self.topology.upgrade() {
-            topology.revive_monitors();
-        }
         let outcome = self.establish(&request).await;
         outcome.map_err(|error| error.with_address(&self.address))
     }

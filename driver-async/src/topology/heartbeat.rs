@@ -91,18 +91,6 @@ impl Heartbeats {
     pub(super) fn close(&self, events: &OrderedEvents<SdamEvent>) {
         let mut state = self.state.lock();
         let last = std::mem::replace(&mut *state, State::Closed);
-        Self::give_up(last, events);
-    }
-
-    /// As [`Heartbeats::close`], but others may follow.
-    pub(super) fn abandon(&self, events: &OrderedEvents<SdamEvent>) {
-        let mut state = self.state.lock();
-        if !matches!(*state, State::Closed) {
-            Self::give_up(std::mem::take(&mut *state), events);
-        }
-    }
-
-    fn give_up(last: State, events: &OrderedEvents<SdamEvent>) {
         if let State::UnderWay(heartbeat) = last {
             events.push(heartbeat.failed(Error::cancelled(
                 "the check was given up because the server is no longer monitored",

@@ -10,7 +10,6 @@ mod heartbeat;
 mod monitor;
 mod published;
 mod rtt;
-mod runtime;
 mod select;
 mod server;
 mod settings;
@@ -20,15 +19,15 @@ use std::{
     collections::BTreeMap,
     mem,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU8, Ordering},
     },
 };
 
-use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use arc_swap::{ArcSwap, Guard};
 use bson::oid::ObjectId;
 use parking_lot::{Mutex, MutexGuard};
-use tokio::{runtime::Handle, sync::Notify};
+use tokio::sync::Notify;
 
 use self::published::Published;
 pub(crate) use connector::Connector;
@@ -37,6 +36,7 @@ pub(crate) use settings::Settings;
 
 use crate::{
     address::ServerAddress,
+    background::Background,
     error::{Error, Result},
     event::{Listeners, OrderedEvents, log::LogContext, sdam::SdamEvent},
     pool::Pool,
@@ -63,8 +63,8 @@ pub(crate) struct Topology {
     seed: TopologySeed,
     published: Published<Snapshot>,
     phase: AtomicU8,
-    /// Where the monitors are.
-    runtime: ArcSwapOption<Handle>,
+    /// Where the monitors are, and what else goes on in the background; from the first operation on.
+    background: OnceLock<Arc<Background>>,
     events: OrderedEvents<SdamEvent>,
     /// The pools that were changed under the writers' lock, and whose listeners are told when it
     /// is released: a listener may drop the last handle of the client, which takes the lock.
@@ -98,7 +98,7 @@ impl Topology {
             seed,
             published: Published::new(snapshot),
             phase: AtomicU8::new(phase::NEW),
-            runtime: ArcSwapOption::empty(),
+            background: OnceLock::new(),
             untold: Mutex::default(),
         }
     }
@@ -164,14 +164,13 @@ impl Topology {
     }
 
     fn open_first(self: &Arc<Self>) -> Result<()> {
-        let runtime = Handle::try_current()
-            .map_err(|_| Error::internal("a tokio runtime is needed to run an operation"))?;
+        let background = Background::get()?;
         let writing = self.published.write();
         if self.phase.load(Ordering::Acquire) != phase::NEW {
             drop(writing);
             return self.ensure_open();
         }
-        self.runtime.store(Some(Arc::new(runtime)));
+        self.background.get_or_init(|| background);
         let description = self.snapshot_owned().description.clone();
         self.events
             .extend(|| description.opening_events(self.log.topology_id, &self.seed));
@@ -330,17 +329,19 @@ impl Topology {
 
     /// Starts the server's monitor.
     fn watch(self: &Arc<Self>, server: &Arc<Server>) {
-        if self.settings.load_balanced {
-            return;
-        }
-        if let Some(runtime) = &*self.runtime.load() {
-            let task = runtime.spawn(monitor::run(
+        if let Some(background) = self.background() {
+            let task = background.spawn(monitor::run(
                 Arc::downgrade(self),
                 Arc::clone(server),
                 Arc::clone(&self.settings),
             ));
             server.keep_task(task.abort_handle());
         }
+    }
+
+    /// Where work in the background is done; `None` before the first operation.
+    pub(crate) fn background(&self) -> Option<&Arc<Background>> {
+        self.background.get()
     }
 
     /// Ends every background task and closes every pool. Repeating it does nothing.

@@ -245,10 +245,13 @@ impl Monitor {
     async fn wait(&self) {
         let heartbeat = self.settings.heartbeat_frequency;
         let least = MIN_HEARTBEAT_FREQUENCY.min(heartbeat);
-        tokio::time::sleep(least).await;
+        clock::sleep(least).await;
         let asked = self.control.check_wanted.notified();
         // Either way it is time for the next check.
-        let _ = tokio::time::timeout(heartbeat - least, asked).await;
+        tokio::select! {
+            () = asked => {}
+            () = clock::sleep(heartbeat - least) => {}
+        }
     }
 
     fn can_stream(&self) -> bool {

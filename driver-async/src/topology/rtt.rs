@@ -21,7 +21,7 @@ use crate::{
 pub(super) async fn run(server: Arc<Server>, settings: Arc<Settings>) {
     let mut connection = None;
     loop {
-        tokio::time::sleep(settings.heartbeat_frequency).await;
+        clock::sleep(settings.heartbeat_frequency).await;
         let deadline = Deadline::after_optional(settings.connect_timeout, Cause::Connect);
         let link = connection.take();
         let measured = deadline.bound(

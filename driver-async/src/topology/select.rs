@@ -94,7 +94,6 @@ impl Topology {
             for server in snapshot.servers.values() {
                 server.ask_for_check();
             }
-            self.fetch_monitors();
         }
         Ok(chosen)
     }

@@ -8,17 +8,11 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::{sync::Notify, task::AbortHandle};
 
 use super::{Connector, heartbeat::Heartbeats};
-use crate::{
-    address::ServerAddress,
-    event::{OrderedEvents, sdam::SdamEvent},
-    pool::Pool,
-    proto::topology::RoundTripTimes,
-};
+use crate::{address::ServerAddress, pool::Pool, proto::topology::RoundTripTimes};
 
 /// One server of the deployment. It survives every change of its description, and is closed only
 /// when the deployment loses it.
@@ -26,12 +20,12 @@ use crate::{
 pub(crate) struct Server {
     pub(super) address: ServerAddress,
     pub(super) pool: Pool<Connector>,
-    /// Each monitor has its own, so that none that nobody drives takes a call from its successor.
-    control: ArcSwap<MonitorControl>,
+    control: Arc<MonitorControl>,
     pub(super) heartbeats: Heartbeats,
     pub(super) round_trip_times: Mutex<RoundTripTimes>,
     operations: AtomicUsize,
-    tasks: Mutex<Vec<AbortHandle>>,
+    /// The tasks that watch the server; `None` once it is closed.
+    tasks: Mutex<Option<Vec<AbortHandle>>>,
 }
 
 /// How others reach a server's monitor. Asking is idempotent: however many ask, one check is made.
@@ -50,11 +44,11 @@ impl Server {
         Self {
             address,
             pool,
-            control: ArcSwap::default(),
+            control: Arc::default(),
             heartbeats: Heartbeats::default(),
             round_trip_times: Mutex::default(),
             operations: AtomicUsize::new(0),
-            tasks: Mutex::default(),
+            tasks: Mutex::new(Some(Vec::new())),
         }
     }
 
@@ -79,41 +73,35 @@ impl Server {
 
     /// Asks for a check soon.
     pub(super) fn ask_for_check(&self) {
-        self.control.load().check_wanted.notify_one();
+        self.control.check_wanted.notify_one();
     }
 
     /// Ends the check under way, after which the next begins at once or at its time.
     pub(super) fn cancel_check(&self, recheck_at_once: bool) {
-        let control = self.control.load();
+        let control = &self.control;
         control
             .rechecks_at_once
             .store(recheck_at_once, Ordering::Release);
         control.check_cancelled.notify_waiters();
     }
 
-    /// How a new monitor is reached.
+    /// How the monitor is reached.
     pub(super) fn control(&self) -> Arc<MonitorControl> {
-        self.control.load_full()
+        Arc::clone(&self.control)
     }
 
-    /// Takes note of a background task, which ends when the server is closed.
+    /// Takes note of a background task, which ends when the server is closed; at once if it is
+    /// closed already.
     pub(super) fn keep_task(&self, task: AbortHandle) {
-        self.tasks.lock().push(task);
-    }
-
-    /// Ends the background tasks, for others to take their place.
-    pub(super) fn abandon_tasks(&self, events: &OrderedEvents<SdamEvent>) {
-        for task in self.tasks.lock().drain(..) {
-            task.abort();
+        match &mut *self.tasks.lock() {
+            Some(tasks) => tasks.push(task),
+            None => task.abort(),
         }
-        self.heartbeats.abandon(events);
-        self.round_trip_times.lock().reset();
-        self.control.store(Arc::default());
     }
 
     /// Ends the background tasks and closes the pool, whose listeners the caller tells.
     pub(super) fn close(&self) {
-        for task in self.tasks.lock().drain(..) {
+        for task in self.tasks.lock().take().into_iter().flatten() {
             task.abort();
         }
         self.pool.close_quietly();

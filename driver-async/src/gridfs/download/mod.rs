@@ -11,10 +11,7 @@ use std::{
 
 use bson::{RawDocumentBuf, doc};
 
-use super::{
-    FilesCollectionDocument, GridFsBucket,
-    task::{Background, Task},
-};
+use super::{FilesCollectionDocument, GridFsBucket, task::Task};
 use crate::{
     cursor::Cursor,
     error::{Error, Result},
@@ -177,7 +174,7 @@ impl GridFsDownloadStream {
     }
 
     fn open(&mut self, n: u32) -> Result<()> {
-        let background = Background::of(self.bucket.executor())?;
+        let detached = self.bucket.executor().detached()?;
         let mut filter = doc! { "files_id": equal(&self.file.id) };
         if n > 0 {
             filter.insert("n", doc! { "$gte": i64::from(n) });
@@ -185,7 +182,7 @@ impl GridFsDownloadStream {
         let chunks = self.bucket.chunks().clone();
         let (batch_size, reads_on) = (self.layout.batch_size(n), self.reads_on);
         self.check = ChunkCheck::from(self.layout, n);
-        self.source = Source::Opening(background.start(async move {
+        self.source = Source::Opening(Task::start(detached, async move {
             let find = chunks.find(filter).sort(doc! { "n": 1 });
             find.batch_size(batch_size).prefetch(reads_on).await
         }));

@@ -19,7 +19,7 @@ use new_file::{Ended, Inserted, Ours};
 
 pub(crate) use new_file::NewFile;
 
-use super::task::{Background, Task};
+use super::task::Task;
 use crate::{
     error::{Error, GridFsErrorKind, Result},
     proto::gridfs::ChunkBuffer,
@@ -228,7 +228,7 @@ impl GridFsUploadStream {
 
     /// Waits for the insert that is on its way, and starts the next.
     fn poll_insert(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
-        let background = Background::of(self.file.bucket.executor())?;
+        let detached = self.file.bucket.executor().detached()?;
         let writing = self.state.writing()?;
         if let Some(inserting) = &mut writing.inserting {
             let inserted = ready!(Pin::new(inserting).poll(context));
@@ -243,7 +243,7 @@ impl GridFsUploadStream {
         if let Some(chunks) = writing.buffer.take_whole(mem::take(&mut writing.memory)) {
             writing.ours = Ours::All;
             let file = Arc::clone(&self.file);
-            writing.inserting = Some(background.start(async move {
+            writing.inserting = Some(Task::start(detached, async move {
                 let (ours, outcome) = file.insert(&chunks).await;
                 let memory = chunks.into_memory();
                 Inserted {
@@ -257,7 +257,7 @@ impl GridFsUploadStream {
     }
 
     fn start_closing(&mut self) -> Result<()> {
-        let background = Background::of(self.file.bucket.executor())?;
+        let detached = self.file.bucket.executor().detached()?;
         let writing = self.state.writing()?;
         let rest = match writing.buffer.take_rest() {
             Ok(rest) => rest,
@@ -268,20 +268,22 @@ impl GridFsUploadStream {
         };
         let (inserting, length) = (writing.inserting.take(), writing.buffer.length());
         let (file, ours) = (Arc::clone(&self.file), writing.ours);
-        let task = background.start(async move { file.close(inserting, rest, length, ours).await });
+        let task = Task::start(detached, async move {
+            file.close(inserting, rest, length, ours).await
+        });
         self.state = State::Ending(Ending::Closing, task);
         Ok(())
     }
 
     fn start_aborting(&mut self) -> Result<()> {
-        let background = Background::of(self.file.bucket.executor())?;
+        let detached = self.file.bucket.executor().detached()?;
         let (inserting, ours) = match &mut self.state {
             State::Writing(writing) => (writing.inserting.take(), writing.ours),
             State::Failed(_, ours) => (None, *ours),
             _ => return Ok(()),
         };
         let file = Arc::clone(&self.file);
-        let task = background.start(async move { file.abort(inserting, ours).await });
+        let task = Task::start(detached, async move { file.abort(inserting, ours).await });
         self.state = State::Ending(Ending::Aborting, task);
         Ok(())
     }
