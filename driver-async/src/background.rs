@@ -26,10 +26,12 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::{
-    runtime::{Builder, Handle, RuntimeFlavor},
+    runtime::{Builder, Handle, Id, RuntimeFlavor},
     sync::oneshot,
     task::JoinHandle,
 };
+
+use crate::error::{Error, Result};
 
 /// The background runtime of this process. It goes on while there is a handle to it.
 #[derive(Debug)]
@@ -69,7 +71,7 @@ impl Background {
         let thread = thread::Builder::new()
             .name("motorcade".to_owned())
             .spawn(move || {
-                let _: Result<Infallible, _> = runtime.block_on(gone);
+                let _ = runtime.block_on(gone);
                 // A look-up may hang on a blocking thread; nobody waits for it any more.
                 runtime.shutdown_background();
             })?;
@@ -129,6 +131,32 @@ impl Background {
             tokio::time::sleep_until(at.into())
         };
         sleep.await;
+    }
+}
+
+/// A runtime of the process, or none. A socket is registered with one, which must be driven for
+/// the socket's user to learn of news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuntimeId(Option<Id>);
+
+impl RuntimeId {
+    /// The runtime that the caller is on.
+    pub fn current() -> Self {
+        Self(Handle::try_current().ok().map(|runtime| runtime.id()))
+    }
+
+    /// The runtime that an operation is awaited on.
+    ///
+    /// # Errors
+    /// An invalid-argument error when there is none.
+    pub(crate) fn required() -> Result<Self> {
+        match Self::current() {
+            Self(None) => Err(Error::invalid_argument(
+                "operations must be awaited on a tokio runtime: call them from #[tokio::main] or \
+                 Runtime::block_on, or use the blocking crate motorcade-sync",
+            )),
+            current => Ok(current),
+        }
     }
 }
 

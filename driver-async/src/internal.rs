@@ -11,6 +11,7 @@ pub mod pool {
         topology::{Connector, Settings},
     };
 
+    pub use crate::background::RuntimeId;
     pub use crate::pool::{
         ClearCause, Connect, ConnectRequest, Deadline, Generation, Interrupt, Pool, PoolCounts,
         PoolMember, PoolOptions, PooledConnection,

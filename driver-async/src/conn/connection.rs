@@ -12,9 +12,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::RoundTripLimit;
 use crate::{
     address::ServerAddress,
+    background::RuntimeId,
     deadline::Deadline,
     error::{Error, Result},
-    net::{Home, Stream},
+    net::Stream,
     proto::{
         hello::HelloReply,
         topology::ServerType,
@@ -76,7 +77,6 @@ impl ServerFacts {
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: Stream,
-    home: Home,
     address: ServerAddress,
     id: u32,
     facts: ServerFacts,
@@ -99,7 +99,6 @@ impl Connection {
     pub(crate) fn new(stream: Stream, address: ServerAddress, id: u32) -> Self {
         Self {
             stream,
-            home: Home::here(),
             address,
             id,
             facts: ServerFacts::default(),
@@ -165,19 +164,25 @@ impl Connection {
     }
 
     /// Whether the peer has closed the socket while no request was under way.
-    pub(crate) fn has_hung_up(&self) -> bool {
+    pub(crate) fn has_hung_up(&mut self) -> bool {
         self.stream.has_hung_up()
     }
 
-    /// Whether the connection belongs to the current runtime. Another may go away or stand still,
-    /// and tells nobody then when the socket has news.
-    pub(crate) fn is_at_home(&self) -> bool {
-        self.home.is_here()
+    /// The runtime that the socket is registered with.
+    pub(crate) fn runtime(&self) -> RuntimeId {
+        self.stream.runtime()
     }
 
-    /// Whether the connection belongs to a runtime that was shut down.
-    pub(crate) fn is_forsaken(&self) -> bool {
-        !self.is_at_home() && self.stream.is_forsaken()
+    /// Registers the socket with the current runtime instead.
+    ///
+    /// # Errors
+    /// An I/O error; the connection is not reusable then.
+    pub(crate) fn move_to_current_runtime(&mut self) -> Result<()> {
+        let moved = self.stream.move_to_current_runtime();
+        moved.map_err(|error| {
+            self.mid_message = true;
+            self.failed(error.into())
+        })
     }
 
     /// Takes over what the handshake's reply says.

@@ -279,7 +279,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let client = async {
-            let stream = Stream::Tcp(TcpStream::connect(address).await.unwrap());
+            let stream = Stream::Plain(TcpStream::connect(address).await.unwrap().into());
             let mut connection = Connection::new(stream, ServerAddress::from(address), 1);
             let handshaker = Handshaker::new(&options).unwrap();
             let greeting = handshaker.greet(&mut connection).await?;

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     address::ServerAddress,
+    background::RuntimeId,
     conn::{Connection, ServerFacts},
     deadline::{Cause, Deadline},
     error::{Error, ErrorKind, Result},
@@ -57,7 +58,10 @@ impl<O: Operation> Call<'_, O> {
             self.round_trip = server.minimum_round_trip();
         }
         let mut connection = match self.kept_connection() {
-            Some(kept) => kept,
+            Some(kept) => match here(kept) {
+                Ok(kept) => kept,
+                Err(error) => return Err(self.failure(server, error, None)),
+            },
             None => match server.pool().check_out(&self.connects_until).await {
                 Ok(connection) => connection,
                 Err(error) => return Err(self.failure(server, error, None)),
@@ -341,6 +345,15 @@ impl<O: Operation> Call<'_, O> {
             .write_concern()
             .is_none_or(|concern| concern.is_acknowledged())
     }
+}
+
+/// A connection that was kept, on the caller's runtime: the cursor or transaction that it was kept
+/// for may have come from another.
+fn here(mut kept: PooledConnection<Connector>) -> Result<PooledConnection<Connector>> {
+    if kept.runtime() != RuntimeId::required()? {
+        kept.move_to_current_runtime()?;
+    }
+    Ok(kept)
 }
 
 fn target<'a>(facts: &ServerFacts, address: &'a ServerAddress) -> Target<'a> {

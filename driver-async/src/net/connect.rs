@@ -60,10 +60,10 @@ async fn connect_tcp(
     tcp.set_nodelay(true)?;
     keep_alive(&tcp)?;
     match tls {
-        None => Ok(Stream::Tcp(tcp)),
+        None => Ok(Stream::Plain(tcp.into())),
         Some(config) => {
             deadline
-                .bound("the TLS handshake", config.encrypt(host, tcp))
+                .bound("the TLS handshake", config.encrypt(host, tcp.into()))
                 .await?
         }
     }
@@ -85,7 +85,7 @@ async fn connect_unix(
     }
     let connecting = tokio::net::UnixStream::connect(path);
     let unix = deadline.bound("connecting", connecting).await??;
-    Ok(Stream::Unix(unix))
+    Ok(Stream::Plain(unix.into()))
 }
 
 #[cfg(not(unix))]
@@ -243,11 +243,11 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().into();
         let stream = connect(&address, None, &Deadline::NEVER).await.unwrap();
-        let Stream::Tcp(tcp) = stream else {
-            panic!("{stream:?} is not TCP")
+        let Stream::Plain(socket) = stream else {
+            panic!("{stream:?} is encrypted")
         };
-        assert!(tcp.nodelay().unwrap());
-        let socket = SockRef::from(&tcp);
+        let socket = socket.raw().unwrap();
+        assert!(socket.tcp_nodelay().unwrap());
         assert!(socket.keepalive().unwrap());
         assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_IDLE);
     }

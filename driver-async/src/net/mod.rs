@@ -2,8 +2,8 @@
 
 mod connect;
 mod failure;
-pub(crate) mod home;
 mod resolve;
+mod socket;
 mod stream;
 #[cfg(feature = "rustls-tls")]
 pub(crate) mod tls;
@@ -13,5 +13,4 @@ pub(crate) mod tls;
 
 pub(crate) use connect::connect;
 pub(crate) use failure::can_be_overload;
-pub(crate) use home::Home;
 pub(crate) use stream::Stream;

@@ -2,86 +2,74 @@
 
 use std::{
     io::{self, IoSlice},
-    pin::{Pin, pin},
-    task::{Context, Poll, Waker},
+    pin::Pin,
+    task::{Context, Poll},
 };
 
-#[cfg(unix)]
-use tokio::net::UnixStream;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A connected socket.
+use super::socket::{Pending, Socket};
+use crate::background::RuntimeId;
+
+/// A connected socket, encrypted or not.
 #[derive(Debug)]
 pub(crate) enum Stream {
-    /// Unencrypted, over TCP.
-    Tcp(TcpStream),
-    /// Unencrypted, over a Unix domain socket.
-    #[cfg(unix)]
-    Unix(UnixStream),
-    /// Encrypted, over TCP.
+    /// Unencrypted.
+    Plain(Socket),
+    /// Encrypted.
     #[cfg(feature = "rustls-tls")]
-    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    Tls(Box<tokio_rustls::client::TlsStream<Socket>>),
 }
 
 impl Stream {
     /// Whether an idle stream cannot be used again: the peer has closed it, or has sent bytes that
     /// nobody asked for.
     ///
-    /// It never waits, and makes no system call unless the runtime has news of the socket. What
-    /// arrives unasked over TLS may be a session ticket, so there only the end counts.
-    pub(crate) fn has_hung_up(&self) -> bool {
+    /// It never waits, and costs one system call. What arrives unasked over TLS may be a session
+    /// ticket, so there only the end counts.
+    pub(crate) fn has_hung_up(&mut self) -> bool {
         match self {
-            Self::Tcp(tcp) => !is_silent(tcp.try_read(&mut [0])),
-            #[cfg(unix)]
-            Self::Unix(unix) => !is_silent(unix.try_read(&mut [0])),
+            Self::Plain(socket) => socket.peek() != Pending::Nothing,
             #[cfg(feature = "rustls-tls")]
             Self::Tls(tls) => super::tls::is_closed(tls),
         }
     }
 
-    /// Whether the runtime that an idle stream belongs to was shut down, so that nothing can be
-    /// read or written.
-    pub(crate) fn is_forsaken(&self) -> bool {
+    /// The runtime that the stream is registered with.
+    pub(crate) fn runtime(&self) -> RuntimeId {
         match self {
-            Self::Tcp(tcp) => fails_at_once(tcp.ready(Interest::READABLE)),
-            #[cfg(unix)]
-            Self::Unix(unix) => fails_at_once(unix.ready(Interest::READABLE)),
+            Self::Plain(socket) => socket.runtime(),
             #[cfg(feature = "rustls-tls")]
-            Self::Tls(tls) => fails_at_once(tls.get_ref().0.ready(Interest::READABLE)),
+            Self::Tls(tls) => tls.get_ref().0.runtime(),
+        }
+    }
+
+    /// Registers the stream with the current runtime instead.
+    ///
+    /// # Errors
+    /// The operating system's; the stream is closed then.
+    pub(crate) fn move_to_current_runtime(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.move_to_current_runtime(),
+            #[cfg(feature = "rustls-tls")]
+            Self::Tls(tls) => tls.get_mut().0.move_to_current_runtime(),
         }
     }
 
     /// Whether nobody on the way can read along.
     pub(crate) fn is_encrypted(&self) -> bool {
         match self {
-            Self::Tcp(_) => false,
-            #[cfg(unix)]
-            Self::Unix(_) => false,
+            Self::Plain(_) => false,
             #[cfg(feature = "rustls-tls")]
             Self::Tls(_) => true,
         }
     }
 }
 
-fn is_silent(read: io::Result<usize>) -> bool {
-    matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-}
-
-/// Polls once. An idle stream has no reader who would have to be woken.
-fn fails_at_once<T>(readiness: impl Future<Output = io::Result<T>>) -> bool {
-    let polled = pin!(readiness).poll(&mut Context::from_waker(Waker::noop()));
-    matches!(polled, Poll::Ready(Err(_)))
-}
-
 macro_rules! on_inner {
     ($stream:expr, $inner:ident => $call:expr) => {
         match $stream {
-            Stream::Tcp($inner) => $call,
-            #[cfg(unix)]
-            Stream::Unix($inner) => $call,
+            Stream::Plain($inner) => $call,
             #[cfg(feature = "rustls-tls")]
             Stream::Tls($inner) => $call,
         }
@@ -95,9 +83,7 @@ impl AsyncRead for Stream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_read(context, buffer),
-            #[cfg(unix)]
-            Self::Unix(unix) => Pin::new(unix).poll_read(context, buffer),
+            Self::Plain(socket) => Pin::new(socket).poll_read(context, buffer),
             #[cfg(feature = "rustls-tls")]
             Self::Tls(tls) => Pin::new(tls)
                 .poll_read(context, buffer)
@@ -142,7 +128,10 @@ impl AsyncWrite for Stream {
 
 #[cfg(test)]
 mod tests {
-    use tokio::{io::AsyncWriteExt, net::TcpListener};
+    use tokio::{
+        io::AsyncWriteExt,
+        net::{TcpListener, TcpStream},
+    };
 
     use super::*;
 
@@ -150,50 +139,49 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let connecting = TcpStream::connect(listener.local_addr().unwrap());
         let (ours, theirs) = tokio::join!(connecting, listener.accept());
-        (Stream::Tcp(ours.unwrap()), theirs.unwrap().0)
+        (Stream::Plain(ours.unwrap().into()), theirs.unwrap().0)
     }
 
-    async fn news(stream: &Stream) {
-        let Stream::Tcp(tcp) = stream else {
-            panic!("{stream:?} is not TCP")
+    /// Waits until the operating system has delivered what the peer did.
+    fn wait_for_news(stream: &Stream) {
+        let Stream::Plain(socket) = stream else {
+            panic!("{stream:?} is encrypted")
         };
-        tcp.readable().await.unwrap();
+        while socket.peek() == Pending::Nothing {
+            std::thread::yield_now();
+        }
     }
 
     #[tokio::test]
     async fn an_idle_stream_has_not_hung_up() {
-        let (ours, _theirs) = pair().await;
+        let (mut ours, _theirs) = pair().await;
         assert!(!ours.has_hung_up());
     }
 
     #[tokio::test]
     async fn a_stream_that_the_peer_closed_has_hung_up() {
-        let (ours, theirs) = pair().await;
+        let (mut ours, theirs) = pair().await;
         drop(theirs);
-        news(&ours).await;
+        wait_for_news(&ours);
         assert!(ours.has_hung_up());
     }
 
     #[tokio::test]
     async fn bytes_that_nobody_asked_for_count_as_hung_up() {
-        let (ours, mut theirs) = pair().await;
+        let (mut ours, mut theirs) = pair().await;
         theirs.write_all(b"surprise").await.unwrap();
-        news(&ours).await;
+        wait_for_news(&ours);
         assert!(ours.has_hung_up());
     }
 
     #[cfg(unix)]
     #[tokio::test]
     async fn a_unix_stream_notices_its_peers_end() {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        ours.writable().await.unwrap();
-        let ours = Stream::Unix(ours);
+        let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
+        let mut ours = Stream::Plain(ours.into());
         assert!(!ours.has_hung_up());
         drop(theirs);
-        let Stream::Unix(unix) = &ours else {
-            panic!("{ours:?} is not a Unix stream")
-        };
-        unix.readable().await.unwrap();
+        wait_for_news(&ours);
         assert!(ours.has_hung_up());
     }
 }

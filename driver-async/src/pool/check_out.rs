@@ -1,187 +1,100 @@
 //! One check-out, from the first look to the connection.
 
 use std::{
-    future::{Future, poll_fn},
-    pin::{Pin, pin},
+    future::Future,
+    pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
     time::Instant,
 };
 
 use super::{
-    Connect, ConnectRequest, Deadline, Interrupt, PoolMember, PooledConnection, Result,
+    Connect, Deadline, PoolMember, PooledConnection, Result,
     inner::{Inner, Member, Step},
 };
 use crate::{
+    background::RuntimeId,
     clock,
     deadline::Cause,
     error::Error,
-    proto::pool_state::{Failure, Refusal, Slot, Ticket},
+    proto::pool_state::{Refusal, Ticket, TimedOut},
 };
 
 pub(super) async fn check_out<C: Connect>(
     inner: &Arc<Inner<C>>,
+    here: RuntimeId,
     deadline: &Deadline,
 ) -> Result<PooledConnection<C>> {
-    let is_roaming = inner.note_runtime();
     let started = clock::now();
-    let mut step = inner.change(|state| match is_roaming {
-        false => state.check_out(started),
-        true => state.check_out_fitting(
-            started,
-            C::Connection::is_at_home,
-            C::Connection::is_forsaken,
-        ),
-    });
+    let mut step = inner.change(|state| state.check_out(started, |it| it.runtime() == here));
     loop {
         step = match step {
             Step::<C>::Ready(member) => return Ok(PooledConnection::new(inner, member)),
-            Step::<C>::Probe(member) => probe(inner, member, started),
-            Step::<C>::Connect(slot) => {
-                // Boxed, because a handshake is many times larger than everything else here, and
-                // rare.
-                return Box::pin(connect(inner, slot, deadline, started)).await;
-            }
-            Step::<C>::Wait(ticket) => wait(inner, ticket, deadline, started).await?,
+            Step::<C>::Probe(member) => probe(inner, member, here, started),
+            Step::<C>::Wait(ticket) => wait(inner, ticket, here, deadline, started).await?,
             Step::<C>::Refused(refusal) => return Err(refusal_error(inner, refusal)),
+            Step::<C>::Failed(error) => return Err(error),
         };
     }
 }
 
-/// Looks whether the peer has hung up. A system call, so it is made without the lock.
-///
-/// What belongs to another runtime, which may stand still, is not used unless it was in use there
-/// just now: a full pool whose connections went to and fro would make a new one each time.
-fn probe<C: Connect>(inner: &Inner<C>, member: Box<Member<C>>, started: Instant) -> Step<C> {
-    let connection = &member.connection;
-    let is_at_hand = member.is_passed_on() || connection.is_at_home();
-    let is_usable = is_at_hand && !connection.is_forsaken() && !connection.has_hung_up();
+/// Looks whether the peer has hung up, and moves the connection to the caller's runtime. Those are
+/// system calls, so they are made without the lock.
+fn probe<C: Connect>(
+    inner: &Inner<C>,
+    mut member: Box<Member<C>>,
+    here: RuntimeId,
+    started: Instant,
+) -> Step<C> {
+    let connection = &mut member.connection;
+    let is_usable = !connection.has_hung_up()
+        && (connection.runtime() == here || connection.move_to_current_runtime().is_ok());
     let now = clock::now();
     inner.change(|state| {
         if is_usable {
-            state.accept(member, started, now)
+            state.accept(member, started, now, |it| it.runtime() == here)
         } else {
-            state.replace(member, started, now)
+            state.replace(member, started, now, |it| it.runtime() == here)
         }
     })
-}
-
-/// Establishes a connection on the caller's own time.
-async fn connect<C: Connect>(
-    inner: &Arc<Inner<C>>,
-    slot: Slot,
-    deadline: &Deadline,
-    started: Instant,
-) -> Result<PooledConnection<C>> {
-    let deadline = if deadline.cause() == Cause::WaitQueue {
-        Deadline::NEVER
-    } else {
-        *deadline
-    };
-    let request = ConnectRequest::new(&slot, false, deadline);
-    let mut held = HeldSlot {
-        inner,
-        slot: Some(slot),
-        started,
-    };
-    let attempt = inner.connector().connect(request.clone());
-    let outcome = until_interrupted(&request.interrupt, attempt).await;
-    if let Some(Err(error)) = &outcome {
-        inner.connector().failed(&request, error);
-    }
-    let Some(slot) = held.slot.take() else {
-        return Err(Error::internal("a connection was established twice"));
-    };
-    let now = clock::now();
-    let (failure, error) = match outcome {
-        Some(Ok(connection)) => {
-            let service_id = connection.service_id();
-            let admitted =
-                inner.change(|state| state.established(slot, connection, service_id, started, now));
-            inner.upkeep.note(true);
-            return match admitted {
-                Ok(member) => Ok(PooledConnection::new(inner, member)),
-                Err(refusal) => Err(refusal_error(inner, refusal)),
-            };
-        }
-        Some(Err(error)) => (Failure::Error(error.clone()), error),
-        None if inner.read(|state| state.is_closed()) => {
-            (Failure::Interrupted, refusal_error(inner, Refusal::Closed))
-        }
-        None => (Failure::Interrupted, Interrupt::error(inner.address())),
-    };
-    inner.change(|state| {
-        let mut effects = state.not_established(slot, &failure, now);
-        effects.append(state.check_out_failed(&error, started, now));
-        ((), effects)
-    });
-    Err(error)
-}
-
-/// Awaits `attempt`; `None` when it was interrupted first.
-pub(crate) async fn until_interrupted<F: Future>(
-    interrupt: &Interrupt,
-    attempt: F,
-) -> Option<F::Output> {
-    let mut attempt = pin!(attempt);
-    poll_fn(|context| {
-        if interrupt.is_fired() {
-            return Poll::Ready(None);
-        }
-        match attempt.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending => interrupt.poll_fired(context).map(|()| None),
-        }
-    })
-    .await
-}
-
-/// The slot of a check-out that is at an await. When the future is dropped there, it goes back.
-struct HeldSlot<'a, C: Connect> {
-    inner: &'a Arc<Inner<C>>,
-    slot: Option<Slot>,
-    started: Instant,
-}
-
-impl<C: Connect> Drop for HeldSlot<'_, C> {
-    fn drop(&mut self) {
-        let Some(slot) = self.slot.take() else {
-            return;
-        };
-        let now = clock::now();
-        self.inner
-            .change(|state| ((), state.abandon_connect(slot, self.started, now)));
-    }
 }
 
 /// Waits for a turn in the queue.
 async fn wait<C: Connect>(
     inner: &Arc<Inner<C>>,
     ticket: Ticket,
+    here: RuntimeId,
     deadline: &Deadline,
     started: Instant,
 ) -> Result<Step<C>> {
     let limit = inner.options().wait_queue_timeout;
     let limit = limit.filter(|limit| !limit.is_zero() && !deadline.is_of_operation());
-    let deadline = Deadline::after_optional(limit, Cause::WaitQueue).or_earlier(*deadline);
+    let of_queue = Deadline::after_optional(limit, Cause::WaitQueue).or_earlier(*deadline);
     let mut turn = Turn {
         inner,
         ticket: Some(ticket),
+        here,
         started,
     };
-    let Some(at) = deadline.instant() else {
-        return Ok(turn.await);
-    };
-    match clock::timeout_at(at, &mut turn).await {
-        Some(step) => Ok(step),
-        None => turn.time_out(ticket, &deadline),
+    for deadline in [&of_queue, deadline] {
+        let Some(at) = deadline.instant() else {
+            return Ok(turn.await);
+        };
+        if let Some(step) = clock::timeout_at(at, &mut turn).await {
+            return Ok(step);
+        }
+        if let Some(step) = turn.time_out(ticket, deadline).transpose() {
+            return step;
+        }
     }
+    Ok(turn.await)
 }
 
 /// A place in the queue. When the future is dropped, the place and what was granted go back.
 struct Turn<'a, C: Connect> {
     inner: &'a Arc<Inner<C>>,
     ticket: Option<Ticket>,
+    here: RuntimeId,
     started: Instant,
 }
 
@@ -193,10 +106,11 @@ impl<C: Connect> Future for Turn<'_, C> {
             return Poll::Pending;
         };
         let now = clock::now();
-        let started = self.started;
+        let (started, here) = (self.started, self.here);
+        let waker = context.waker().clone();
         let step = self
             .inner
-            .change(|state| state.look(ticket, context.waker().clone(), started, now));
+            .change(|state| state.look(ticket, waker, started, now, |it| it.runtime() == here));
         match step {
             Some(step) => {
                 self.ticket = None;
@@ -208,11 +122,32 @@ impl<C: Connect> Future for Turn<'_, C> {
 }
 
 impl<C: Connect> Turn<'_, C> {
-    fn time_out(mut self, ticket: Ticket, deadline: &Deadline) -> Result<Step<C>> {
-        self.ticket = None;
+    /// Ends the wait at a deadline, unless something was granted at the last moment; `None` when
+    /// the deadline does not hold any more, because a connection is being established.
+    fn time_out(&mut self, ticket: Ticket, deadline: &Deadline) -> Result<Option<Step<C>>> {
         let now = clock::now();
+        let error = self.too_late(deadline);
+        let (given, is_of_queue) = (error.clone(), deadline.cause() == Cause::WaitQueue);
+        let started = self.started;
+        let outcome = self
+            .inner
+            .change(|state| state.time_out(ticket, given, is_of_queue, started, now));
+        match outcome {
+            TimedOut::Connecting => Ok(None),
+            TimedOut::Step(step) => {
+                self.ticket = None;
+                Ok(Some(step))
+            }
+            TimedOut::Ended => {
+                self.ticket = None;
+                Err(error)
+            }
+        }
+    }
+
+    fn too_late(&self, deadline: &Deadline) -> Error {
         let counts = self.inner.read(|state| state.counts());
-        let error = Error::timeout(format!(
+        Error::timeout(format!(
             "timed out while checking out a connection from connection pool after {:?} ({}); \
              maxPoolSize: {}, {}, being established: {}, waiting check-outs: {}",
             deadline.limit(),
@@ -222,11 +157,7 @@ impl<C: Connect> Turn<'_, C> {
             counts.pending,
             counts.waiting,
         ))
-        .with_address(self.inner.address());
-        let given = error.clone();
-        self.inner
-            .change(|state| state.time_out(ticket, given, self.started, now))
-            .ok_or(error)
+        .with_address(self.inner.address())
     }
 }
 

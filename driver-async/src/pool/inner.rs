@@ -1,25 +1,27 @@
 //! The pool's lock, and what happens after each change under it.
 
 use std::{
+    io,
     sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, OnceLock, Weak,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
 };
 
 use parking_lot::Mutex;
-use tokio::{runtime::Handle, sync::Notify};
+use tokio::sync::Notify;
 
-use super::{Connect, PoolOptions};
+use super::{Connect, PoolOptions, alarm::Alarm, attempt};
 use crate::{
     address::ServerAddress,
+    background::Background,
+    clock,
     event::{
         Listeners, OrderedEvents,
         cmap::{CmapEvent, PoolCreatedEvent},
     },
-    net::Home,
-    proto::pool_state,
+    proto::pool_state::{self, Slot},
 };
 
 pub(super) type State<C> = pool_state::PoolState<<C as Connect>::Connection, Waker>;
@@ -34,12 +36,13 @@ pub(super) struct Inner<C: Connect> {
     /// Pushed to under the state's lock, so that the order of events is that of the changes.
     events: OrderedEvents<CmapEvent>,
     state: Mutex<State<C>>,
-    pub(super) upkeep: Upkeep,
+    /// Where connections are made. Kept, so that an alarm can rely on it.
+    background: OnceLock<Arc<Background>>,
+    alarm: Alarm,
+    /// Rings when the pool has its least number of connections, or gives that up.
+    settled: Notify,
     pub(super) kept: Kept,
-    /// The runtime of the first check-out.
-    home: OnceLock<Home>,
-    /// Whether there were check-outs on another, too.
-    roams: AtomicBool,
+    this: Weak<Self>,
 }
 
 /// How many connections are kept for what goes on over one of them. Those are in use too.
@@ -49,79 +52,63 @@ pub(super) struct Kept {
     pub(super) transactions: AtomicUsize,
 }
 
-/// How the upkeep task is started and woken.
-pub(super) struct Upkeep {
-    pub(super) bell: Arc<Notify>,
-    pub(super) is_started: AtomicBool,
-    pub(super) runtime: Option<Handle>,
-    /// Rings when a connection was made or failed, or when none is wanted any more.
-    settled: Notify,
-    /// Whether the last connection in the background failed.
-    has_failed: AtomicBool,
-}
-
-impl Upkeep {
-    /// Notes that a connection was made, or that one in the background failed.
-    pub(super) fn note(&self, is_established: bool) {
-        self.has_failed.store(!is_established, Ordering::Release);
-        self.settle();
-    }
-
-    /// Lets those look again who wait for connections.
-    pub(super) fn settle(&self) {
-        self.settled.notify_waiters();
-    }
-
-    /// Waits until `is_filled`, or a connection in the background has failed.
-    pub(super) async fn filled(&self, is_filled: impl Fn() -> bool) {
-        loop {
-            let settled = self.settled.notified();
-            tokio::pin!(settled);
-            settled.as_mut().enable();
-            if is_filled() || self.has_failed.load(Ordering::Acquire) {
-                return;
-            }
-            settled.await;
-        }
-    }
-}
-
 impl<C: Connect> Inner<C> {
     pub(super) fn new(
         address: ServerAddress,
         options: PoolOptions,
         connector: C,
         listeners: Listeners<CmapEvent>,
-    ) -> Self {
+    ) -> Arc<Self> {
+        static POOLS: AtomicU64 = AtomicU64::new(0);
+        let number = POOLS.fetch_add(1, Ordering::Relaxed);
         let is_heard = listeners.are_there();
-        let state = State::<C>::new(address.clone(), options.limits(), is_heard);
-        Self {
+        let state = State::<C>::new(address.clone(), number, options.limits(), is_heard);
+        Arc::new_cyclic(|this| Self {
             address,
             options,
             connector: Arc::new(connector),
             events: OrderedEvents::new(listeners),
             state: Mutex::new(state),
-            upkeep: Upkeep {
-                bell: Arc::default(),
-                is_started: AtomicBool::new(false),
-                runtime: Handle::try_current().ok(),
-                settled: Notify::new(),
-                has_failed: AtomicBool::new(false),
-            },
+            background: OnceLock::new(),
+            alarm: Alarm::default(),
+            settled: Notify::new(),
             kept: Kept::default(),
-            home: OnceLock::new(),
-            roams: AtomicBool::new(false),
+            this: Weak::clone(this),
+        })
+    }
+
+    pub(super) fn weak(&self) -> Weak<Self> {
+        Weak::clone(&self.this)
+    }
+
+    /// Where connections are made.
+    ///
+    /// # Errors
+    /// The operating system's error when it gives no thread.
+    pub(super) fn background(&self) -> io::Result<&Arc<Background>> {
+        if let Some(background) = self.background.get() {
+            return Ok(background);
+        }
+        let background = Background::get()?;
+        Ok(self.background.get_or_init(|| background))
+    }
+
+    /// Waits until the pool has its least number of connections, or gives that up for now.
+    pub(super) async fn settled(&self) {
+        loop {
+            let settled = self.settled.notified();
+            tokio::pin!(settled);
+            settled.as_mut().enable();
+            if self.read(|state| state.is_settled()) {
+                return;
+            }
+            settled.await;
         }
     }
 
-    /// Whether the pool is used on more than one runtime. From then on every connection is looked at
-    /// before it is handed out: it may belong to another than its next user.
-    pub(super) fn note_runtime(&self) -> bool {
-        let home = self.home.get_or_init(Home::here);
-        if !home.is_here() && !self.roams.swap(true, Ordering::AcqRel) {
-            self.state.lock().probe_always();
-        }
-        self.roams.load(Ordering::Acquire)
+    /// Notes that an attempt has failed, before anybody else learns of it.
+    pub(super) fn failing(&self, slot: &Slot) {
+        self.state.lock().failing(slot);
     }
 
     pub(super) fn address(&self) -> &ServerAddress {
@@ -177,8 +164,14 @@ impl<C: Connect> Inner<C> {
         for interrupt in &effects.interrupt {
             interrupt.fire();
         }
-        if effects.upkeep {
-            self.upkeep.bell.notify_one();
+        for slot in effects.connect {
+            attempt::start(self, slot);
+        }
+        if let Some(at) = effects.alarm {
+            self.alarm.set(self, at);
+        }
+        if effects.settled {
+            self.settled.notify_waiters();
         }
         result
     }
@@ -203,13 +196,14 @@ impl<C: Connect> Inner<C> {
     }
 
     pub(super) fn close_quietly(&self) {
-        self.change_quietly(|state| state.close());
-        self.upkeep.settle();
+        self.change_quietly(|state| state.close(clock::now()));
+        self.alarm.cancel();
     }
 }
 
 impl<C: Connect> Drop for Inner<C> {
     fn drop(&mut self) {
-        self.change(|state| ((), state.close()));
+        self.change(|state| ((), state.close(clock::now())));
+        self.alarm.cancel();
     }
 }

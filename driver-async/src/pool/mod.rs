@@ -1,14 +1,15 @@
 //! One server's connections.
 //!
 //! The accounting is the pure [`PoolState`](crate::proto::pool_state::PoolState) behind one lock,
-//! which is held for a few instructions at a time. There is no task that owns the pool and none
-//! for an operation: whoever checks a connection out also establishes it when there is none. One
-//! upkeep task per pool keeps the minimum size and closes what is stale or unused.
+//! which is held for a few instructions at a time. No task owns the pool. Connections are made by
+//! tasks of the background runtime, one per attempt, and registered with the runtime of whoever
+//! checks them out. A timer closes what was unused for too long.
 
+mod alarm;
+mod attempt;
 mod check_out;
 mod inner;
 mod pooled_connection;
-mod upkeep;
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
@@ -16,6 +17,7 @@ use bson::oid::ObjectId;
 
 use crate::{
     address::ServerAddress,
+    background::RuntimeId,
     clock,
     error::Error,
     event::{
@@ -32,12 +34,12 @@ pub use crate::{
     deadline::Deadline,
     proto::pool_state::{ClearCause, Generation, Interrupt, PoolCounts},
 };
-pub(crate) use check_out::until_interrupted;
+pub(crate) use attempt::until_interrupted;
 pub use pooled_connection::PooledConnection;
 pub(crate) use pooled_connection::Purpose;
 
-/// How long the upkeep waits after a failure to establish a connection that did not clear the
-/// pool. A failure that did is followed by the next successful check of the server.
+/// How long the pool makes no connection of its own accord after a failure that did not clear it.
+/// A failure that did is followed by the next successful check of the server.
 const DEFAULT_MAINTENANCE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Establishes the connections of a pool: connects, shakes hands and authenticates.
@@ -54,7 +56,7 @@ pub trait Connect: Send + Sync + 'static {
         request: ConnectRequest,
     ) -> impl Future<Output = Result<Self::Connection>> + Send;
 
-    /// Hears of a connection that could not be established, for an operation or in the background.
+    /// Hears of a connection that could not be established.
     /// The pool still counts the connection and has not told its listeners, so a server that is
     /// marked as unknown here clears the pool before the next in the queue tries.
     fn failed(&self, _request: &ConnectRequest, _error: &Error) {}
@@ -70,17 +72,20 @@ pub trait PoolMember: Send + 'static {
         None
     }
 
-    /// Whether the peer is known to have closed the connection. Must not block.
-    fn has_hung_up(&self) -> bool;
+    /// Whether the peer has closed the connection. Must not block.
+    fn has_hung_up(&mut self) -> bool;
 
-    /// Whether the connection belongs to the current runtime.
-    fn is_at_home(&self) -> bool {
-        true
+    /// The runtime that the connection is registered with, which tells its user of news.
+    fn runtime(&self) -> RuntimeId {
+        RuntimeId::current()
     }
 
-    /// Whether the connection belongs to a runtime that was shut down.
-    fn is_forsaken(&self) -> bool {
-        false
+    /// Registers the connection with the current runtime instead. Must not block.
+    ///
+    /// # Errors
+    /// The connection cannot be used any more.
+    fn move_to_current_runtime(&mut self) -> Result<()> {
+        Ok(())
     }
 
     /// The service that a load balancer chose for the connection.
@@ -98,22 +103,19 @@ pub struct ConnectRequest {
     /// The pool's generation. Behind a load balancer, the generation of the service takes its
     /// place once the service is known; see [`PooledConnection::generation`].
     pub generation: Generation,
-    /// Whether no operation is waiting for the connection.
+    /// Whether the pool wants the connection of its own accord, and no check-out waits for it.
     pub is_background: bool,
-    /// When the operation has no time left. A limit on the wait in the queue is not part of it.
-    pub deadline: Deadline,
     /// Fires when the connection must stop what it is doing. The pool itself stops waiting for
     /// [`Connect::connect`] then; later it is for the connection's I/O to look at.
     pub interrupt: Arc<Interrupt>,
 }
 
 impl ConnectRequest {
-    fn new(slot: &Slot, is_background: bool, deadline: Deadline) -> Self {
+    fn new(slot: &Slot) -> Self {
         Self {
             id: slot.id(),
             generation: slot.generation(),
-            is_background,
-            deadline,
+            is_background: slot.is_background(),
             interrupt: Arc::clone(slot.interrupt()),
         }
     }
@@ -134,8 +136,11 @@ pub struct PoolOptions {
     pub wait_queue_timeout: Option<Duration>,
     /// Whether a load balancer stands before the servers.
     pub load_balanced: bool,
-    /// The time between two background attempts to connect, of which the first failed and did not
-    /// clear the pool. `None` turns all upkeep off; 10 seconds by default.
+    /// How long an attempt to connect goes on when nobody waits for it; no limit by default, for
+    /// attempts that have a limit of their own.
+    pub max_abandoned: Option<Duration>,
+    /// The time between two attempts to have the least number of connections, of which the first
+    /// failed and did not clear the pool. `None` for no such attempts; 10 seconds by default.
     pub maintenance_interval: Option<Duration>,
 }
 
@@ -148,6 +153,7 @@ impl Default for PoolOptions {
             max_connecting: None,
             wait_queue_timeout: None,
             load_balanced: false,
+            max_abandoned: None,
             maintenance_interval: Some(DEFAULT_MAINTENANCE_INTERVAL),
         }
     }
@@ -171,6 +177,8 @@ impl PoolOptions {
                     .max(1),
             ),
             max_idle: self.max_idle_time.filter(|limit| !limit.is_zero()),
+            max_abandoned: self.max_abandoned,
+            back_off: self.maintenance_interval,
             load_balanced: self.load_balanced,
         }
     }
@@ -209,8 +217,7 @@ pub struct Pool<C: Connect> {
 }
 
 impl<C: Connect> Pool<C> {
-    /// A paused pool. Nothing is connected or spawned; the runtime that is current, if any, is
-    /// remembered for the upkeep task.
+    /// A paused pool. Nothing is connected or spawned.
     pub fn new(
         address: ServerAddress,
         options: PoolOptions,
@@ -230,31 +237,34 @@ impl<C: Connect> Pool<C> {
         connector: C,
         listeners: Listeners<CmapEvent>,
     ) -> Self {
-        let inner = Arc::new(Inner::new(address, options, connector, listeners));
+        let inner = Inner::new(address, options, connector, listeners);
         inner.announce_creation();
         Self { inner }
     }
 
     /// A connection that is exclusively the caller's until it is dropped.
     ///
-    /// An idle connection is handed out without waiting. Otherwise the caller's own future
-    /// establishes one, or waits in the queue; the queue is served in the order of arrival. The
-    /// deadline bounds the wait in the queue together with `waitQueueTimeoutMS`, and, unless
-    /// `waitQueueTimeoutMS` caused it, is passed on to [`Connect::connect`].
+    /// An idle connection is handed out without waiting. Otherwise the caller waits in the queue,
+    /// which is served in the order of arrival, until a connection comes back or the pool has made
+    /// one. The deadline bounds that wait; `waitQueueTimeoutMS` does so until a connection is being
+    /// established for the caller. Neither ends that attempt, which fills the pool.
     ///
+    /// The connection is registered with the current runtime, where it must be used.
     /// Dropping the future at any await leaves the pool's counts exact.
     ///
     /// # Errors
+    /// - An invalid-argument error outside of a tokio runtime.
     /// - `ConnectionPoolCleared` when the pool is paused or was cleared meanwhile, which another
     ///   attempt may survive, and when the pool is closed.
     /// - `Timeout` when the time in the queue was up. This says nothing about the server.
     /// - The error of [`Connect::connect`].
     pub async fn check_out(&self, deadline: &Deadline) -> Result<PooledConnection<C>> {
-        check_out::check_out(&self.inner, deadline).await
+        let here = RuntimeId::required()?;
+        check_out::check_out(&self.inner, here, deadline).await
     }
 
-    /// Lets the pool hand out connections, and starts the upkeep. Nothing happens when the pool is
-    /// ready already, or closed.
+    /// Lets the pool hand out connections, and make those that it is always to have. Nothing happens
+    /// when the pool is ready already, or closed.
     pub fn ready(&self) {
         self.ready_quietly();
         self.deliver();
@@ -262,17 +272,13 @@ impl<C: Connect> Pool<C> {
 
     /// As [`Pool::ready`]; listeners are told by [`Pool::deliver`].
     pub(crate) fn ready_quietly(&self) {
-        self.inner.change_quietly(|state| state.ready());
-        upkeep::start(&self.inner);
+        self.inner.change_quietly(|state| state.ready(clock::now()));
     }
 
     /// Waits until the pool has its least number of connections. Ends early when connections
-    /// cannot be made: the pool is paused or closed, or one in the background has failed.
-    pub(crate) async fn filled(&self) {
-        self.inner
-            .upkeep
-            .filled(|| self.inner.read(|state| state.is_filled()))
-            .await;
+    /// cannot be made: the pool is paused or closed, or the last attempt has failed.
+    pub(crate) async fn settled(&self) {
+        self.inner.settled().await;
     }
 
     /// Makes the current connections stale: they are closed when they are next touched.
@@ -290,7 +296,6 @@ impl<C: Connect> Pool<C> {
     pub(crate) fn clear_quietly(&self, cause: ClearCause) {
         let now = clock::now();
         self.inner.change_quietly(|state| state.clear(cause, now));
-        self.inner.upkeep.settle();
     }
 
     /// Closes the pool for good. Idle connections are closed now, those in use when they come back.

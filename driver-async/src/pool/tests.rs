@@ -5,7 +5,7 @@ use tokio::sync::Semaphore;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok};
 
 use super::*;
-use crate::deadline::Cause;
+use crate::{deadline::Cause, error::ErrorKind};
 
 /// Connects when the test gives a permit, and then fails as often as the test says.
 struct Fake {
@@ -42,7 +42,7 @@ impl PoolMember for FakeConnection {
         self.is_reusable.load(Ordering::SeqCst)
     }
 
-    fn has_hung_up(&self) -> bool {
+    fn has_hung_up(&mut self) -> bool {
         !self.is_reusable()
     }
 }
@@ -110,18 +110,36 @@ macro_rules! spawn {
     };
 }
 
+async fn checked_out(pool: &Pool<Fake>) -> PooledConnection<Fake> {
+    pool.check_out(&Deadline::NEVER).await.unwrap()
+}
+
+/// Waits for what the background does.
+async fn until(is_so: impl Fn() -> bool) {
+    while !is_so() {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn an_idle_connection_is_handed_out_at_the_first_poll() {
     let pool = pool(UNLIMITED, options(1));
-    drop(assert_ready_ok!(spawn!(pool).poll()));
+    drop(checked_out(&pool).await);
     let connection = assert_ready_ok!(spawn!(pool).poll());
     assert_eq!(connection.id(), 1);
+}
+
+#[test]
+fn a_check_out_outside_of_a_runtime_says_what_to_do() {
+    let pool = pool(UNLIMITED, options(1));
+    let error = assert_ready_err!(spawn!(pool).poll());
+    assert!(error.to_string().contains("tokio runtime"), "{error}");
 }
 
 #[tokio::test]
 async fn waiters_are_served_in_the_order_of_arrival() {
     let pool = pool(UNLIMITED, options(1));
-    let mut held = Some(assert_ready_ok!(spawn!(pool).poll()));
+    let mut held = Some(checked_out(&pool).await);
     let mut waiters: Vec<_> = (0..13).map(|_| spawn!(pool)).collect();
     for waiter in &mut waiters {
         assert_pending!(waiter.poll());
@@ -138,21 +156,20 @@ async fn waiters_are_served_in_the_order_of_arrival() {
 #[tokio::test]
 async fn a_check_out_dropped_after_any_poll_leaves_exact_counts() {
     let pool = pool(0, options(1));
-    let mut connecting = spawn!(pool);
-    assert_pending!(connecting.poll());
-    assert_eq!(pool.counts(), counts(1, 0, 1, 0, 0));
-    let mut waiting = spawn!(pool);
-    assert_pending!(waiting.poll());
+    let mut first = spawn!(pool);
+    assert_pending!(first.poll());
     assert_eq!(pool.counts(), counts(1, 0, 1, 0, 1));
-
-    drop(connecting);
+    let mut second = spawn!(pool);
+    assert_pending!(second.poll());
+    assert_eq!(pool.counts(), counts(1, 0, 1, 0, 2));
+    drop(first);
+    drop(second);
+    // The attempt goes on, and fills the pool.
     assert_eq!(pool.counts(), counts(1, 0, 1, 0, 0));
-    // The slot was granted and not yet looked at.
-    drop(waiting);
-    assert_eq!(pool.counts(), PoolCounts::default());
-
     pool.connector().permits.add_permits(1);
-    let held = assert_ready_ok!(spawn!(pool).poll());
+    until(|| pool.counts() == counts(1, 1, 0, 0, 0)).await;
+
+    let held = checked_out(&pool).await;
     let mut waiting = spawn!(pool);
     assert_pending!(waiting.poll());
     drop(held);
@@ -163,18 +180,14 @@ async fn a_check_out_dropped_after_any_poll_leaves_exact_counts() {
 }
 
 #[tokio::test]
-async fn a_returned_connection_serves_a_waiter_while_others_connect() {
+async fn a_returned_connection_serves_the_oldest_although_one_is_being_established() {
     let pool = pool(1, options(10));
-    let held = assert_ready_ok!(spawn!(pool).poll());
-    let mut connecting = [spawn!(pool), spawn!(pool)];
-    for task in &mut connecting {
-        assert_pending!(task.poll());
-    }
-    let mut waiting = spawn!(pool);
-    assert_pending!(waiting.poll());
-    assert_eq!(pool.counts(), counts(3, 0, 2, 1, 1));
+    let held = checked_out(&pool).await;
+    let mut first = spawn!(pool);
+    assert_pending!(first.poll());
+    assert_eq!(pool.counts(), counts(2, 0, 1, 1, 1));
     drop(held);
-    assert_eq!(assert_ready_ok!(waiting.poll()).id(), 1);
+    assert_eq!(assert_ready_ok!(first.poll()).id(), 1);
 }
 
 #[tokio::test]
@@ -182,10 +195,10 @@ async fn failed_connects_reach_the_caller_and_leave_the_pool_usable() {
     let pool = pool(UNLIMITED, options(1));
     pool.connector().failures.store(2, Ordering::SeqCst);
     for _ in 0..2 {
-        let error = assert_ready_err!(spawn!(pool).poll());
+        let error = pool.check_out(&Deadline::NEVER).await.unwrap_err();
         assert_eq!(error.to_string(), "internal error: refused");
     }
-    assert_eq!(assert_ready_ok!(spawn!(pool).poll()).id(), 3);
+    assert_eq!(checked_out(&pool).await.id(), 3);
     assert_eq!(
         *pool.connector().heard.lock(),
         [
@@ -195,57 +208,52 @@ async fn failed_connects_reach_the_caller_and_leave_the_pool_usable() {
     );
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn the_wait_in_the_queue_is_limited_and_the_connecting_is_not() {
     let mut limited = options(1);
-    limited.wait_queue_timeout = Some(Duration::from_millis(50));
+    limited.wait_queue_timeout = Some(Duration::from_millis(20));
     let pool = pool(0, limited);
-    let connecting = tokio::spawn({
-        let pool = pool.clone();
-        async move { pool.check_out(&Deadline::NEVER).await.map(|held| held.id()) }
-    });
-    tokio::task::yield_now().await;
-    let begin = tokio::time::Instant::now();
+    let mut connecting = spawn!(pool);
+    assert_pending!(connecting.poll());
     let error = pool.check_out(&Deadline::NEVER).await.unwrap_err();
-    let waited = begin.elapsed().as_millis();
-    assert!((50..60).contains(&waited), "{waited} ms");
     assert!(error.is_timeout());
     assert_eq!(
         error.to_string(),
         "localhost:27017: timed out while checking out a connection from connection pool after \
-         50ms (waitQueueTimeoutMS); maxPoolSize: 1, connections in use: 0, being established: 1, \
-         waiting check-outs: 1"
+         20ms (waitQueueTimeoutMS); maxPoolSize: 1, connections in use: 0, being established: 1, \
+         waiting check-outs: 2"
     );
     assert_eq!(pool.generation(None).number(), 0);
+    // Its limit has passed as well.
+    assert_pending!(connecting.poll());
     pool.connector().permits.add_permits(1);
-    assert_eq!(connecting.await.unwrap().unwrap(), 1);
-    assert_eq!(pool.counts(), counts(1, 1, 0, 0, 0));
+    assert_eq!(connecting.await.unwrap().id(), 1);
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_deadline_of_the_operation_limits_the_wait_too() {
-    let pool = pool(1, options(1));
-    let _held = pool.check_out(&Deadline::NEVER).await.unwrap();
+#[tokio::test]
+async fn the_deadline_of_the_operation_limits_the_wait_and_not_the_attempt() {
+    let pool = pool(0, options(1));
     let deadline = Deadline::after(Duration::from_millis(20), Cause::ServerSelection);
-    let error = pool.check_out(&deadline).await.unwrap_err();
-    let text = error.to_string();
+    let text = pool.check_out(&deadline).await.unwrap_err().to_string();
     assert!(
         text.contains("after 20ms (serverSelectionTimeoutMS)"),
         "{text}"
     );
-    assert_eq!(pool.counts().waiting, 0);
+    assert_eq!(pool.counts(), counts(1, 0, 1, 0, 0));
+    pool.connector().permits.add_permits(1);
+    assert_eq!(checked_out(&pool).await.id(), 1);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_timeout_of_the_operation_replaces_the_limit_of_the_queue() {
     let mut limited = options(1);
     limited.wait_queue_timeout = Some(Duration::from_millis(10));
     let pool = pool(1, limited);
-    let _held = pool.check_out(&Deadline::NEVER).await.unwrap();
+    let _held = checked_out(&pool).await;
     let millis = |limit, cause| Deadline::after(Duration::from_millis(limit), cause);
     for (timeout, selection, wanted) in [
-        (20, 500, "after 20ms (timeoutMS)"),
-        (500, 30, "after 30ms (serverSelectionTimeoutMS)"),
+        (20, 500_000, "after 20ms (timeoutMS)"),
+        (500_000, 30, "after 30ms (serverSelectionTimeoutMS)"),
     ] {
         let selection = millis(selection, Cause::ServerSelection);
         let deadline = millis(timeout, Cause::Operation).until_connected(selection);
@@ -255,25 +263,30 @@ async fn a_timeout_of_the_operation_replaces_the_limit_of_the_queue() {
 }
 
 #[tokio::test]
-async fn interrupting_ends_a_connect_that_hangs() {
-    let pool = pool(0, options(1));
-    let mut connecting = spawn!(pool);
-    assert_pending!(connecting.poll());
-    pool.clear(ClearCause::default().interrupting());
-    assert!(connecting.is_woken());
-    let error = assert_ready_err!(connecting.poll());
-    assert!(error.is_network(), "{error}");
-    assert_eq!(
-        error.to_string(),
-        "connection to localhost:27017 interrupted due to server monitor timeout"
-    );
-    assert_eq!(pool.counts(), PoolCounts::default());
+async fn clearing_and_closing_end_an_attempt_that_hangs() {
+    for close in [false, true] {
+        let pool = pool(0, options(1));
+        let mut connecting = spawn!(pool);
+        assert_pending!(connecting.poll());
+        if close {
+            pool.close();
+        } else {
+            pool.clear(ClearCause::default());
+        }
+        assert!(connecting.is_woken());
+        let error = assert_ready_err!(connecting.poll());
+        assert!(
+            matches!(*error.kind, ErrorKind::ConnectionPoolCleared { .. }),
+            "{error}"
+        );
+        until(|| pool.counts() == PoolCounts::default()).await;
+    }
 }
 
 #[tokio::test]
 async fn interrupting_wakes_the_user_of_a_connection() {
     let pool = pool(1, options(1));
-    let held = assert_ready_ok!(spawn!(pool).poll());
+    let held = checked_out(&pool).await;
     let interrupt = Arc::clone(held.interrupt());
     let mut user = tokio_test::task::spawn(std::future::poll_fn(|context| {
         interrupt.poll_fired(context)
@@ -287,7 +300,7 @@ async fn interrupting_wakes_the_user_of_a_connection() {
 #[tokio::test]
 async fn a_closed_pool_refuses_and_closes_every_connection() {
     let pool = pool(1, options(1));
-    let held = assert_ready_ok!(spawn!(pool).poll());
+    let held = checked_out(&pool).await;
     let mut waiting = spawn!(pool);
     assert_pending!(waiting.poll());
     pool.close();
@@ -327,79 +340,72 @@ async fn a_listener_that_panics_or_calls_the_pool_leaks_nothing() {
     let pool = Pool::new(ServerAddress::default(), options(1), fake, Some(handler));
     pool.ready();
     *reached.lock() = Some(pool.clone());
-    drop(assert_ready_ok!(spawn!(pool).poll()));
+    drop(checked_out(&pool).await);
     assert_eq!(*seen.lock(), ["checked out", "cleared", "checked in"]);
     assert_eq!(pool.counts(), PoolCounts::default());
     reached.lock().take();
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn the_minimum_is_kept_in_the_background_and_operations_find_a_free_slot() {
     let mut kept = options(5);
     kept.min_pool_size = Some(2);
     let pool = pool(0, kept);
-    settle().await;
     assert_eq!(pool.counts(), counts(1, 0, 1, 0, 0));
     let mut operation = spawn!(pool);
     assert_pending!(operation.poll());
-    assert_eq!(pool.counts(), counts(2, 0, 2, 0, 0));
+    assert_eq!(pool.counts(), counts(2, 0, 2, 0, 1));
     drop(operation);
 
     pool.connector().permits.add_permits(10);
-    settle().await;
+    pool.settled().await;
     assert_eq!(pool.counts(), counts(2, 2, 0, 0, 0));
-    let lost = pool.check_out(&Deadline::NEVER).await.unwrap();
+    let lost = checked_out(&pool).await;
     lost.is_reusable.store(false, Ordering::SeqCst);
     drop(lost);
-    settle().await;
+    pool.settled().await;
     assert_eq!(pool.counts(), counts(2, 2, 0, 0, 0));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_background_failure_is_reported_and_tried_again_after_the_interval() {
     let mut kept = options(5);
     kept.min_pool_size = Some(1);
-    kept.maintenance_interval = Some(Duration::from_millis(100));
+    kept.maintenance_interval = Some(Duration::from_millis(20));
     let fake = Fake::new(UNLIMITED);
     fake.failures.store(1, Ordering::SeqCst);
     let pool = Pool::new(ServerAddress::default(), kept, fake, None);
+    let started = clock::now();
     pool.ready();
-    settle().await;
+    until(|| pool.counts() == counts(1, 1, 0, 0, 0)).await;
+    assert!(started.elapsed() >= Duration::from_millis(20));
     let expected = "background 1 internal error: refused";
     assert_eq!(*pool.connector().heard.lock(), [expected]);
-    assert_eq!(pool.counts(), PoolCounts::default());
-    tokio::time::advance(Duration::from_millis(100)).await;
-    settle().await;
-    assert_eq!(pool.counts(), counts(1, 1, 0, 0, 0));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn unused_connections_are_closed_in_the_background() {
     let mut short = options(5);
-    short.max_idle_time = Some(Duration::from_millis(100));
+    short.max_idle_time = Some(Duration::from_millis(10));
     let pool = pool(UNLIMITED, short);
-    drop(pool.check_out(&Deadline::NEVER).await.unwrap());
-    settle().await;
-    tokio::time::advance(Duration::from_millis(99)).await;
-    settle().await;
-    assert_eq!(pool.counts().idle, 1);
-    tokio::time::advance(Duration::from_millis(2)).await;
-    settle().await;
-    assert_eq!(pool.counts(), PoolCounts::default());
+    drop(checked_out(&pool).await);
+    until(|| pool.counts() == PoolCounts::default()).await;
+    assert_eq!(pool.connector().open.load(Ordering::SeqCst), 0);
 }
 
-#[tokio::test(start_paused = true)]
-async fn clearing_closes_idle_connections_soon_and_the_upkeep_ends_with_the_pool() {
+#[test]
+fn a_connection_goes_on_when_the_runtime_that_used_it_is_gone() {
     let pool = pool(UNLIMITED, options(5));
-    drop(pool.check_out(&Deadline::NEVER).await.unwrap());
-    let metrics = tokio::runtime::Handle::current().metrics();
-    assert_eq!(metrics.num_alive_tasks(), 1);
-    pool.clear(ClearCause::default());
-    settle().await;
-    assert_eq!(pool.connector().open.load(Ordering::SeqCst), 0);
-    drop(pool);
-    settle().await;
-    assert_eq!(metrics.num_alive_tasks(), 0);
+    let single = || {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+    };
+    let first = single();
+    drop(first.block_on(checked_out(&pool)));
+    drop(first);
+    let second = single();
+    assert_eq!(second.block_on(checked_out(&pool)).id(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -421,6 +427,7 @@ async fn ten_thousand_tasks_ten_times_aborted_at_random_leak_nothing() {
                 aborted += 1;
             }
         }
+        until(|| pool.counts().pending == 0).await;
         let left = pool.counts();
         assert_eq!(left, counts(left.idle, left.idle, 0, 0, 0), "round {round}");
         assert!(left.idle <= 7);
@@ -435,11 +442,4 @@ async fn live_shortly(pool: Pool<Fake>, breaks_connection: bool) {
     held.is_reusable.store(!breaks_connection, Ordering::SeqCst);
     tokio::task::yield_now().await;
     drop(held);
-}
-
-/// Lets the upkeep task do what it can do without the clock.
-async fn settle() {
-    for _ in 0..20 {
-        tokio::task::yield_now().await;
-    }
 }

@@ -7,6 +7,7 @@ use bson::oid::ObjectId;
 use super::{Settings, Topology};
 use crate::{
     address::ServerAddress,
+    background::RuntimeId,
     conn::{Connection, RoundTripLimit},
     deadline::{Cause, Deadline},
     error::{Error, ErrorKind, Result},
@@ -35,9 +36,10 @@ impl Connector {
         }
     }
 
+    /// Under `connectTimeoutMS` alone: an operation that waits for the connection has a limit of
+    /// its own.
     async fn establish(&self, request: &ConnectRequest) -> Result<Connection> {
-        let limit = Deadline::after_optional(self.settings.connect_timeout, Cause::Connect);
-        let deadline = limit.or_earlier(request.deadline);
+        let deadline = Deadline::after_optional(self.settings.connect_timeout, Cause::Connect);
         let stream = net::connect(&self.address, self.settings.tls.as_ref(), &deadline).await;
         let stream = stream.map_err(overload_labelled)?;
         let mut connection = Connection::new(stream, self.address.clone(), request.id);
@@ -55,24 +57,19 @@ impl Connector {
         Ok(connection)
     }
 
+    /// Each command of a connection that no operation waits for is limited by the client's
+    /// `timeoutMS` (client side operations timeout specification, background connection pooling).
     fn round_trip_limit(&self, request: &ConnectRequest) -> RoundTripLimit {
-        let limit = self.settings.timeout.filter(|_| request.is_background);
-        if limit.is_none() && !request.deadline.is_of_operation() {
+        let Some(limit) = self.settings.timeout.filter(|_| request.is_background) else {
             return RoundTripLimit::None;
-        }
+        };
         let topology = self.topology.upgrade();
         let snapshot = topology.map(|topology| topology.snapshot_owned());
         let server = snapshot
             .as_ref()
             .and_then(|it| it.servers.get(&self.address));
         let round_trip = server.map_or(Duration::ZERO, |server| server.minimum_round_trip());
-        match limit {
-            Some(limit) => RoundTripLimit::Each { limit, round_trip },
-            None => RoundTripLimit::All {
-                until: request.deadline,
-                round_trip,
-            },
-        }
+        RoundTripLimit::Each { limit, round_trip }
     }
 
     /// Behind a load balancer, the generation of the service that it chose.
@@ -114,8 +111,7 @@ impl Connect for Connector {
     }
 }
 
-/// Whether the error only says that somebody is in a hurry, an operation or with `timeoutMS` all of
-/// the client. That says nothing about the server: `connectTimeoutMS` is what makes the end of a
+/// Whether the error only says that the client is in a hurry, by its `timeoutMS`. That says nothing about the server: `connectTimeoutMS` is what makes the end of a
 /// wait an error of the network.
 fn is_of_hurry(error: &Error) -> bool {
     matches!(*error.kind, ErrorKind::Timeout { .. }) || error.says_time_is_up()
@@ -139,16 +135,16 @@ impl PoolMember for Connection {
         self.failure().cloned()
     }
 
-    fn has_hung_up(&self) -> bool {
+    fn has_hung_up(&mut self) -> bool {
         self.has_hung_up()
     }
 
-    fn is_at_home(&self) -> bool {
-        self.is_at_home()
+    fn runtime(&self) -> RuntimeId {
+        self.runtime()
     }
 
-    fn is_forsaken(&self) -> bool {
-        self.is_forsaken()
+    fn move_to_current_runtime(&mut self) -> Result<()> {
+        self.move_to_current_runtime()
     }
 
     fn service_id(&self) -> Option<ObjectId> {

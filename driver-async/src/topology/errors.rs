@@ -54,11 +54,16 @@ impl Topology {
         ) else {
             return;
         };
+        let current = server.pool.generation(generation.service_id());
+        if !current.is_of_pool_of(generation) {
+            // The server has left since and come back.
+            return;
+        }
         let decision = error_rules::decide(&ServerError {
             error,
             completed_handshake: max_wire_version.is_some(),
             error_generation: generation.number(),
-            current_generation: server.pool.generation(generation.service_id()).number(),
+            current_generation: current.number(),
             max_wire_version: max_wire_version.unwrap_or(description.max_wire_version),
             topology_version: description.topology_version,
             load_balanced: self.settings.load_balanced,

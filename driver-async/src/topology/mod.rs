@@ -36,7 +36,7 @@ pub(crate) use settings::Settings;
 
 use crate::{
     address::ServerAddress,
-    background::Background,
+    background::{Background, RuntimeId},
     error::{Error, Result},
     event::{Listeners, OrderedEvents, log::LogContext, sdam::SdamEvent},
     pool::Pool,
@@ -164,6 +164,7 @@ impl Topology {
     }
 
     fn open_first(self: &Arc<Self>) -> Result<()> {
+        RuntimeId::required()?;
         let background = Background::get()?;
         let writing = self.published.write();
         if self.phase.load(Ordering::Acquire) != phase::NEW {

@@ -7,6 +7,7 @@ use rand::Rng;
 use super::{Selected, Server, Snapshot, Topology};
 use crate::{
     address::ServerAddress,
+    background::RuntimeId,
     deadline::Deadline,
     error::{ErrorKind, Result},
     event::log::selection::{SelectionLog, is_logged_in_full},
@@ -66,6 +67,7 @@ impl Topology {
         if deadline.has_passed() {
             return Err(selection::explain(&snapshot.description, wanted, deadline));
         }
+        RuntimeId::required()?;
         log.waiting(wanted, &snapshot.description, deadline.remaining());
         drop(snapshot);
         let found = self

@@ -115,6 +115,9 @@ fn pool_options(options: &ClientOptions) -> PoolOptions {
         max_connecting: options.max_connecting,
         wait_queue_timeout: options.wait_queue_limit(),
         load_balanced: options.is_load_balanced(),
+        // Any other limit ends an attempt by itself.
+        max_abandoned: (options.connect_limit().is_none())
+            .then_some(ClientOptions::DEFAULT_CONNECT_TIMEOUT),
         ..PoolOptions::default()
     }
 }

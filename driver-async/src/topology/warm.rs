@@ -26,7 +26,7 @@ impl Topology {
     async fn fill(&self) {
         let snapshot = self.discovered().await;
         for server in snapshot.servers.values() {
-            server.pool.filled().await;
+            server.pool.settled().await;
         }
     }
 

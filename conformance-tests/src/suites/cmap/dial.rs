@@ -25,7 +25,7 @@ impl PoolMember for Unconnected {
         true
     }
 
-    fn has_hung_up(&self) -> bool {
+    fn has_hung_up(&mut self) -> bool {
         false
     }
 }

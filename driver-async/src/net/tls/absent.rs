@@ -1,10 +1,8 @@
 //! Encryption, in a build without it.
 
-use tokio::net::TcpStream;
-
 use crate::{
     error::{Error, ErrorKind, Result},
-    net::Stream,
+    net::{Stream, socket::Socket},
     options::TlsOptions,
 };
 
@@ -25,7 +23,7 @@ impl Config {
         .into())
     }
 
-    pub(super) async fn encrypt(&self, _host: &str, _tcp: TcpStream) -> Result<Stream> {
+    pub(super) async fn encrypt(&self, _host: &str, _socket: Socket) -> Result<Stream> {
         match *self {}
     }
 }

@@ -20,8 +20,12 @@ pub(crate) struct Effects<T, W> {
     pub interrupt: Vec<Arc<Interrupt>>,
     /// Connections that left the pool; dropping them closes their sockets.
     pub closed: Vec<Box<Member<T>>>,
-    /// Whether the upkeep has something to do before its next turn.
-    pub upkeep: bool,
+    /// Connections to establish.
+    pub connect: Vec<Slot>,
+    /// When to call [`PoolState::turn`](super::PoolState::turn), if that is earlier than before.
+    pub alarm: Option<Instant>,
+    /// Whether the pool came to have its least number of connections, or gave that up for now.
+    pub settled: bool,
 }
 
 impl<T, W> Default for Effects<T, W> {
@@ -31,19 +35,10 @@ impl<T, W> Default for Effects<T, W> {
             wake: Vec::new(),
             interrupt: Vec::new(),
             closed: Vec::new(),
-            upkeep: false,
+            connect: Vec::new(),
+            alarm: None,
+            settled: false,
         }
-    }
-}
-
-impl<T, W> Effects<T, W> {
-    /// Appends the effects of a later change.
-    pub(crate) fn append(&mut self, later: Self) {
-        self.events.extend(later.events);
-        self.wake.extend(later.wake);
-        self.interrupt.extend(later.interrupt);
-        self.closed.extend(later.closed);
-        self.upkeep |= later.upkeep;
     }
 }
 
@@ -56,7 +51,6 @@ pub(crate) struct Member<T> {
     pub(super) generation: Generation,
     pub(super) interrupt: Arc<Interrupt>,
     pub(super) idle_since: Instant,
-    pub(super) is_passed_on: bool,
 }
 
 impl<T> Member<T> {
@@ -74,11 +68,6 @@ impl<T> Member<T> {
     pub(crate) fn interrupt(&self) -> &Arc<Interrupt> {
         &self.interrupt
     }
-
-    /// Whether it came from its last user without lying idle between.
-    pub(crate) fn is_passed_on(&self) -> bool {
-        self.is_passed_on
-    }
 }
 
 /// The permission to establish one connection. It goes back to the state exactly once, whatever
@@ -90,9 +79,15 @@ pub(crate) struct Slot {
     pub(super) generation: Generation,
     pub(super) interrupt: Arc<Interrupt>,
     pub(super) created: Instant,
+    pub(super) is_background: bool,
 }
 
 impl Slot {
+    /// Whether nobody waits for the connection.
+    pub(crate) fn is_background(&self) -> bool {
+        self.is_background
+    }
+
     /// The number of the connection to establish.
     pub(crate) fn id(&self) -> u32 {
         self.id
@@ -114,14 +109,26 @@ impl Slot {
 pub(crate) enum Step<T> {
     /// It has its connection.
     Ready(Box<Member<T>>),
-    /// It has a connection that was unused for so long that the peer may have hung up.
+    /// It has a connection that is to be looked at first: it was unused for so long that the peer
+    /// may have hung up, or it is registered with another runtime.
     Probe(Box<Member<T>>),
-    /// It establishes a connection.
-    Connect(Slot),
     /// It waits in the queue under this number.
     Wait(Ticket),
     /// It fails.
     Refused(Refusal),
+    /// It fails, because the connection made for it could not be established.
+    Failed(Error),
+}
+
+/// What comes of a wait that has lasted too long.
+#[derive(Debug)]
+pub(crate) enum TimedOut<T> {
+    /// It has ended.
+    Ended,
+    /// Something was granted at the last moment.
+    Step(Step<T>),
+    /// The limit is one for the queue, and the connection is being established already.
+    Connecting,
 }
 
 /// A place in the wait queue. Lower numbers came earlier.
@@ -143,7 +150,7 @@ pub(crate) enum Failure {
     Error(Error),
     /// The pool was cleared or closed and does not want the connection.
     Interrupted,
-    /// The task that was establishing it stopped doing so.
+    /// Nobody waited for it any more, or its task was ended.
     Dropped,
 }
 
@@ -208,6 +215,11 @@ pub(crate) struct Limits {
     pub max_connecting: usize,
     /// How long a connection may be unused.
     pub max_idle: Option<std::time::Duration>,
+    /// How long an attempt that nobody waits for may take, if it has no limit of its own.
+    pub max_abandoned: Option<std::time::Duration>,
+    /// How long no connection is made of the pool's own accord after a failure; `None` for never
+    /// making any.
+    pub back_off: Option<std::time::Duration>,
     /// Whether generations are counted for each service behind a load balancer.
     pub load_balanced: bool,
 }

@@ -8,6 +8,8 @@ use bson::oid::ObjectId;
 /// was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Generation {
+    /// Which pool it is of: one whose server leaves and comes back begins anew.
+    pool: u64,
     number: u32,
     service_id: Option<ObjectId>,
 }
@@ -18,6 +20,11 @@ impl Generation {
         self.number
     }
 
+    /// Whether both are of one pool.
+    pub(crate) fn is_of_pool_of(self, other: Self) -> bool {
+        self.pool == other.pool
+    }
+
     /// The service behind the load balancer that the connection reaches.
     pub fn service_id(self) -> Option<ObjectId> {
         self.service_id
@@ -25,9 +32,10 @@ impl Generation {
 }
 
 /// The current generation of a pool and of each service that it has connections to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Generations {
-    pool: u32,
+    pool: u64,
+    number: u32,
     services: HashMap<ObjectId, Service>,
 }
 
@@ -38,16 +46,28 @@ struct Service {
 }
 
 impl Generations {
+    pub(super) fn new(pool: u64) -> Self {
+        Self {
+            pool,
+            number: 0,
+            services: HashMap::new(),
+        }
+    }
+
     /// The current generation. A service without connections is in its first.
     pub(super) fn current(&self, service_id: Option<ObjectId>) -> Generation {
         let number = match service_id {
-            None => self.pool,
+            None => self.number,
             Some(id) => self
                 .services
                 .get(&id)
                 .map_or(0, |service| service.generation),
         };
-        Generation { number, service_id }
+        Generation {
+            pool: self.pool,
+            number,
+            service_id,
+        }
     }
 
     pub(super) fn is_stale(&self, generation: Generation) -> bool {
@@ -58,7 +78,7 @@ impl Generations {
     /// stays in its first generation.
     pub(super) fn bump(&mut self, service_id: Option<ObjectId>) {
         let number = match service_id {
-            None => Some(&mut self.pool),
+            None => Some(&mut self.number),
             Some(id) => {
                 let service = self.services.get_mut(&id);
                 service.map(|service| &mut service.generation)
@@ -97,7 +117,7 @@ mod tests {
     #[test]
     fn clearing_one_service_leaves_the_others_alone() {
         let (one, two) = (ObjectId::new(), ObjectId::new());
-        let mut generations = Generations::default();
+        let mut generations = Generations::new(1);
         let (first, second) = (generations.join(one), generations.join(two));
         generations.bump(Some(one));
         assert!(generations.is_stale(first));
@@ -108,7 +128,7 @@ mod tests {
     #[test]
     fn a_service_without_connections_is_forgotten() {
         let id = ObjectId::new();
-        let mut generations = Generations::default();
+        let mut generations = Generations::new(1);
         let generation = generations.join(id);
         generations.bump(Some(id));
         generations.leave(generation);

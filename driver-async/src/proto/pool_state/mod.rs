@@ -1,13 +1,19 @@
 //! The accounting of one server's connection pool.
 //!
 //! A reducer: each method is one change that happens at once, and returns what the shell has to do
-//! about it. The rules are those of the specification for connection monitoring and pooling.
+//! about it. The rules are those of the [connection monitoring and pooling
+//! specification](https://github.com/mongodb/specifications/blob/master/source/connection-monitoring-and-pooling/connection-monitoring-and-pooling.md).
 //!
 //! Two things hold after each change, and everything else follows from them. Nobody waits while a
-//! connection or a slot is free, so a newcomer who finds the queue empty overtakes nobody. And a
-//! connection or slot given to a waiter is counted as used from that moment, so nothing is lost
-//! when the waiter vanishes before it looks.
+//! connection is free, so a newcomer who finds the queue empty overtakes nobody. And a connection
+//! given to a waiter is counted as used from that moment, so nothing is lost when the waiter
+//! vanishes before it looks.
+//!
+//! The pool, not the check-out, makes connections: an attempt goes on when nobody waits for it any
+//! more, and its connection goes to the oldest waiter or is kept. What follows from a change is
+//! derived in one place, [`PoolState::finish`].
 
+mod attempts;
 mod effects;
 mod events;
 mod generation;
@@ -23,7 +29,7 @@ use std::{
 use bson::oid::ObjectId;
 
 pub use effects::{ClearCause, PoolCounts};
-pub(crate) use effects::{Effects, Failure, Limits, Member, Refusal, Slot, Step, Ticket};
+pub(crate) use effects::{Effects, Failure, Limits, Member, Refusal, Slot, Step, Ticket, TimedOut};
 pub use generation::Generation;
 pub use interrupt::Interrupt;
 
@@ -32,12 +38,10 @@ use crate::{
     error::Error,
     event::cmap::{ConnectionCheckoutFailedReason, ConnectionClosedReason},
 };
+use attempts::BackOff;
 use events::Journal;
 use generation::Generations;
-use queue::Grant;
-
-/// A connection that was established in time, or why it was refused.
-type Admission<T> = Result<Box<Member<T>>, Refusal>;
+use queue::{Grant, Waiter};
 
 /// A connection that was unused for this long is looked at before it is handed out. Servers and
 /// firewalls that hang up do so after minutes; a look costs a system call.
@@ -62,16 +66,32 @@ pub(crate) struct PoolState<T, W> {
     known: HashMap<u32, Known>,
     /// Connections that were taken from their users by an interrupt, who still hold them.
     recalled: HashSet<u32>,
-    waiting: BTreeMap<Ticket, Option<W>>,
+    waiting: BTreeMap<Ticket, Waiter<W>>,
     granted: BTreeMap<Ticket, Grant<T>>,
-    probes_always: bool,
+    /// The attempt that the pool makes of its own accord, to have its least number of connections.
+    filling: Option<u32>,
+    back_off: Option<BackOff>,
+    /// When somebody last waited for a connection.
+    last_waited: Option<Instant>,
+    /// When the shell will call [`PoolState::turn`].
+    alarm: Option<Instant>,
+    was_settled: bool,
 }
 
 #[derive(Debug)]
 struct Known {
     generation: Generation,
     interrupt: Arc<Interrupt>,
-    is_pending: bool,
+    /// Set while the connection is being established.
+    attempt: Option<Attempt>,
+}
+
+/// A connection that is being established.
+#[derive(Debug)]
+struct Attempt {
+    created: Instant,
+    /// The check-out that learns of it when the attempt fails.
+    owner: Option<Ticket>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,14 +102,15 @@ enum Phase {
 }
 
 impl<T, W> PoolState<T, W> {
-    /// A paused pool without connections. Events are made only when somebody is `listening`.
-    pub(crate) fn new(address: ServerAddress, limits: Limits, listening: bool) -> Self {
+    /// A paused pool without connections. `pool` tells its generations from those of other pools.
+    /// Events are made only when somebody is `listening`.
+    pub(crate) fn new(address: ServerAddress, pool: u64, limits: Limits, listening: bool) -> Self {
         Self {
             journal: Journal::new(address, listening),
             limits,
             phase: Phase::Paused,
             cleared_by: None,
-            generations: Generations::default(),
+            generations: Generations::new(pool),
             next_id: 1,
             next_ticket: 0,
             idle: VecDeque::new(),
@@ -99,7 +120,11 @@ impl<T, W> PoolState<T, W> {
             recalled: HashSet::new(),
             waiting: BTreeMap::new(),
             granted: BTreeMap::new(),
-            probes_always: false,
+            filling: None,
+            back_off: None,
+            last_waited: None,
+            alarm: None,
+            was_settled: true,
         }
     }
 
@@ -108,20 +133,14 @@ impl<T, W> PoolState<T, W> {
         self.journal.keep(is_heard);
     }
 
-    /// From now on every idle connection is probed before it is handed out, not only those that
-    /// were unused for long.
-    pub(crate) fn probe_always(&mut self) {
-        self.probes_always = true;
-    }
-
     /// The pool can hand out connections from now on. Nothing happens when it could already, or
     /// when it is closed.
-    pub(crate) fn ready(&mut self) -> Effects<T, W> {
+    pub(crate) fn ready(&mut self, now: Instant) -> Effects<T, W> {
         let mut effects = Effects::default();
         if self.phase == Phase::Paused {
             self.phase = Phase::Ready;
             self.journal.ready(&mut effects.events);
-            effects.upkeep = true;
+            self.finish(now, &mut effects);
         }
         effects
     }
@@ -129,8 +148,9 @@ impl<T, W> PoolState<T, W> {
     /// Makes the current connections stale. Unless the pool is behind a load balancer, it pauses
     /// too, and everybody who waits fails.
     ///
-    /// An interrupt ends the use of stale connections here and now: they count as closed, and their
-    /// users, who are told, have nothing left to give back.
+    /// Idle connections are closed, and attempts to make stale ones end. An interrupt ends the use
+    /// of stale connections here and now as well: they count as closed, and their users, who are
+    /// told, have nothing left to give back.
     pub(crate) fn clear(&mut self, cause: ClearCause, now: Instant) -> Effects<T, W> {
         let mut effects = Effects::default();
         if self.phase == Phase::Closed {
@@ -157,16 +177,19 @@ impl<T, W> PoolState<T, W> {
             self.refuse_all(Refusal::Cleared, &mut effects);
         }
         if cause.interrupt_in_use {
-            self.interrupt(service_id, &mut effects);
+            self.recall_in_use(service_id, &mut effects);
         }
-        effects.upkeep |= !self.idle.is_empty();
-        self.distribute(now, &mut effects);
+        let stale_attempts =
+            |known: &Known| known.attempt.is_some() && self.generations.is_stale(known.generation);
+        effects.interrupt.extend(self.interrupts(stale_attempts));
+        self.remove_perished(now, &mut effects);
+        self.finish(now, &mut effects);
         effects
     }
 
     /// Closes the pool for good: everybody who waits fails, and connections in use are closed when
     /// they come back.
-    pub(crate) fn close(&mut self) -> Effects<T, W> {
+    pub(crate) fn close(&mut self, now: Instant) -> Effects<T, W> {
         let mut effects = Effects::default();
         if self.phase == Phase::Closed {
             return effects;
@@ -177,9 +200,9 @@ impl<T, W> PoolState<T, W> {
             self.remove(member, reason, None, &mut effects);
         }
         self.refuse_all(Refusal::Closed, &mut effects);
-        effects.interrupt = self.interrupts(|known| known.is_pending);
+        effects.interrupt = self.interrupts(|known| known.attempt.is_some());
         self.journal.closed_pool(&mut effects.events);
-        effects.upkeep = true;
+        self.finish(now, &mut effects);
         effects
     }
 
@@ -210,116 +233,63 @@ impl<T, W> PoolState<T, W> {
             Some(reason) => self.remove(member, reason, failure, &mut effects),
             None => self.shelve(member, now),
         }
-        self.distribute(now, &mut effects);
+        self.finish(now, &mut effects);
         effects
     }
 
-    /// Takes a new connection for the check-out that established it.
-    ///
-    /// # Errors
-    /// The pool was cleared or closed meanwhile, and the connection is closed.
-    pub(crate) fn established(
-        &mut self,
-        slot: Slot,
-        connection: T,
-        service_id: Option<ObjectId>,
-        started: Instant,
-        now: Instant,
-    ) -> (Admission<T>, Effects<T, W>) {
+    /// Does what is due at this time: closes connections that were unused for too long, ends
+    /// attempts that nobody waits for, and makes the connections that the pool lacks.
+    pub(crate) fn turn(&mut self, now: Instant) -> Effects<T, W> {
         let mut effects = Effects::default();
-        let outcome = self.admit(slot, connection, service_id, now, &mut effects);
-        match &outcome {
-            Ok(member) => {
-                self.in_use += 1;
-                self.journal
-                    .checked_out(member.id, now - started, &mut effects.events);
-            }
-            Err(refusal) => self.refused(*refusal, started, now, &mut effects),
+        self.alarm = self.alarm.filter(|at| *at > now);
+        self.remove_perished(now, &mut effects);
+        self.end_abandoned(now, &mut effects);
+        self.finish(now, &mut effects);
+        effects
+    }
+
+    /// What follows from any change: those who wait get what is free, the pool makes the
+    /// connections that it lacks, and the shell learns when it is next to look.
+    fn finish(&mut self, now: Instant, effects: &mut Effects<T, W>) {
+        if !self.waiting.is_empty() {
+            self.distribute(now, effects);
+            self.last_waited = Some(now);
         }
-        self.distribute(now, &mut effects);
-        (outcome, effects)
-    }
-
-    /// Takes a new connection that nobody asked for, and gives it to the oldest waiter if one came
-    /// meanwhile.
-    pub(crate) fn populated(
-        &mut self,
-        slot: Slot,
-        connection: T,
-        service_id: Option<ObjectId>,
-        now: Instant,
-    ) -> Effects<T, W> {
-        let mut effects = Effects::default();
-        if let Ok(member) = self.admit(slot, connection, service_id, now, &mut effects) {
-            self.shelve(member, now);
+        self.fill(now, effects);
+        if let Some(at) = self.next_turn(now)
+            && self.alarm.is_none_or(|alarm| at < alarm)
+        {
+            self.alarm = Some(at);
+            effects.alarm = Some(at);
         }
-        self.distribute(now, &mut effects);
-        effects.upkeep = self.lacks_connections();
-        effects
+        let is_settled = self.is_settled();
+        effects.settled |= is_settled && !self.was_settled;
+        self.was_settled = is_settled;
     }
 
-    /// Takes the slot of a connection that was not established.
-    pub(crate) fn not_established(
-        &mut self,
-        slot: Slot,
-        failure: &Failure,
-        now: Instant,
-    ) -> Effects<T, W> {
-        let mut effects = Effects::default();
-        let (reason, error) = match failure {
-            Failure::Error(error) => (ConnectionClosedReason::Error, Some(error.clone())),
-            Failure::Dropped => (ConnectionClosedReason::Dropped, None),
-            Failure::Interrupted if self.phase == Phase::Closed => {
-                (ConnectionClosedReason::PoolClosed, None)
-            }
-            Failure::Interrupted => (ConnectionClosedReason::Stale, None),
-        };
-        self.pending -= 1;
-        self.forget(slot.id, slot.generation);
-        self.journal
-            .closed(slot.id, reason, error, &mut effects.events);
-        self.distribute(now, &mut effects);
-        effects
-    }
-
-    /// A slot for the upkeep when the pool has too few connections.
-    ///
-    /// Nobody who waits is overtaken. The upkeep asks for one slot at a time, so that a background
-    /// connection that hangs leaves the other slots to the operations.
-    pub(crate) fn populate(&mut self, now: Instant) -> (Option<Slot>, Effects<T, W>) {
-        let mut effects = Effects::default();
-        let slot = if self.lacks_connections() && self.waiting.is_empty() {
-            self.open_slot(now, &mut effects)
-        } else {
-            None
-        };
-        (slot, effects)
-    }
-
-    /// Closes the idle connections that are stale or were unused for too long.
-    pub(crate) fn reap(&mut self, now: Instant) -> Effects<T, W> {
-        let mut effects = Effects::default();
-        for member in std::mem::take(&mut self.idle) {
-            match self.perished(&member, now) {
-                Some(reason) => self.remove(member, reason, None, &mut effects),
-                None => self.idle.push_back(member),
-            }
+    /// When there is something to do without an occasion, if ever.
+    fn next_turn(&self, now: Instant) -> Option<Instant> {
+        let has_limits = self.limits.max_idle.is_some() || self.limits.max_abandoned.is_some();
+        if self.phase == Phase::Closed || !has_limits && self.back_off.is_none() {
+            return None;
         }
-        self.distribute(now, &mut effects);
-        effects
+        let oldest = self.idle.front().map(|member| member.idle_since);
+        let expiry = self.limits.max_idle.zip(oldest);
+        let expiry = expiry.and_then(|(limit, since)| since.checked_add(limit));
+        let retry = self.back_off.as_ref().map(|it| it.until);
+        expiry
+            .into_iter()
+            .chain(retry)
+            .chain(self.next_abandonment(now))
+            .min()
     }
 
-    /// When the next idle connection will have been unused for too long; `None` without a limit.
-    /// Connections that become idle after `now` cannot be earlier.
-    pub(crate) fn next_expiry(&self, now: Instant) -> Option<Instant> {
-        let max_idle = self.limits.max_idle?;
-        let oldest = self.idle.front().map_or(now, |member| member.idle_since);
-        oldest.checked_add(max_idle)
-    }
-
-    /// Whether the pool has its least number of connections, or is not to have any now.
-    pub(crate) fn is_filled(&self) -> bool {
-        self.phase != Phase::Ready || self.idle.len() + self.in_use >= self.limits.min_total
+    /// Whether the pool has its least number of connections, or is not to have them now: it is not
+    /// ready, or the last attempt of its own accord has failed.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.phase != Phase::Ready
+            || self.idle.len() + self.in_use >= self.limits.min_total
+            || self.back_off.is_some()
     }
 
     /// Whether the pool is closed.
@@ -362,18 +332,19 @@ impl<T, W> PoolState<T, W> {
         effects::cleared(message).with_address(address)
     }
 
-    /// Interrupts whoever uses or establishes a stale connection, and takes back those in use.
-    fn interrupt(&mut self, service_id: Option<ObjectId>, effects: &mut Effects<T, W>) {
+    /// Interrupts whoever uses a stale connection, and takes it back.
+    fn recall_in_use(&mut self, service_id: Option<ObjectId>, effects: &mut Effects<T, W>) {
         let stale = |known: &Known| {
-            known.generation.service_id() == service_id
+            known.attempt.is_none()
+                && known.generation.service_id() == service_id
                 && self.generations.is_stale(known.generation)
         };
-        effects.interrupt = self.interrupts(stale);
+        effects.interrupt.extend(self.interrupts(stale));
         // Nothing tells a connection in use from the others, because noting that down would cost
         // each check-out something; here it is rare enough to look at all.
         let granted = self.granted.values().filter_map(|grant| match grant {
             Grant::Connection(member) => Some(member.id),
-            Grant::Slot(_) | Grant::Refused(_) => None,
+            Grant::Failed(_) | Grant::Refused(_) => None,
         });
         let unused: HashSet<u32> = self
             .idle
@@ -384,7 +355,7 @@ impl<T, W> PoolState<T, W> {
         let mut in_use: Vec<(u32, Generation)> = self
             .known
             .iter()
-            .filter(|(id, known)| !known.is_pending && !unused.contains(id) && stale(known))
+            .filter(|(id, known)| !unused.contains(id) && stale(known))
             .map(|(id, known)| (*id, known.generation))
             .collect();
         in_use.sort_unstable_by_key(|(id, _)| *id);
@@ -411,84 +382,37 @@ impl<T, W> PoolState<T, W> {
         self.idle.len() + self.in_use + self.pending
     }
 
-    fn lacks_connections(&self) -> bool {
-        self.phase == Phase::Ready && self.total() < self.limits.min_total
-    }
-
-    fn open_slot(&mut self, now: Instant, effects: &mut Effects<T, W>) -> Option<Slot> {
-        if self.pending >= self.limits.max_connecting || self.total() >= self.limits.max_total {
-            return None;
-        }
-        let slot = Slot {
-            id: self.next_id,
-            generation: self.generations.current(None),
-            interrupt: Arc::default(),
-            created: now,
-        };
-        self.next_id = self.next_id.wrapping_add(1);
-        self.pending += 1;
-        let known = Known {
-            generation: slot.generation,
-            interrupt: Arc::clone(&slot.interrupt),
-            is_pending: true,
-        };
-        self.known.insert(slot.id, known);
-        self.journal.created(slot.id, &mut effects.events);
-        Some(slot)
-    }
-
-    /// Turns a slot into a connection, which is counted nowhere yet.
-    fn admit(
-        &mut self,
-        slot: Slot,
-        connection: T,
-        service_id: Option<ObjectId>,
-        now: Instant,
-        effects: &mut Effects<T, W>,
-    ) -> Result<Box<Member<T>>, Refusal> {
-        self.pending -= 1;
-        let service_id = service_id.filter(|_| self.limits.load_balanced);
-        let generation = service_id.map_or(slot.generation, |id| self.generations.join(id));
-        let member = Box::new(Member {
-            connection,
-            id: slot.id,
-            generation,
-            interrupt: slot.interrupt,
-            idle_since: now,
-            is_passed_on: false,
-        });
-        if let Some(known) = self.known.get_mut(&slot.id) {
-            known.generation = generation;
-            known.is_pending = false;
-        }
-        if self.phase == Phase::Closed {
-            self.remove(member, ConnectionClosedReason::PoolClosed, None, effects);
-            return Err(Refusal::Closed);
-        }
-        if self.generations.is_stale(generation) {
-            self.remove(member, ConnectionClosedReason::Stale, None, effects);
-            return Err(Refusal::Cleared);
-        }
-        self.journal
-            .connection_ready(member.id, now - slot.created, &mut effects.events);
-        Ok(member)
-    }
-
     fn shelve(&mut self, mut member: Box<Member<T>>, now: Instant) {
         member.idle_since = now;
-        member.is_passed_on = false;
         self.idle.push_back(member);
     }
 
-    /// Takes the most recently used connection that is fit for use.
-    fn pop_idle(&mut self, now: Instant, effects: &mut Effects<T, W>) -> Option<Box<Member<T>>> {
-        while let Some(member) = self.idle.pop_back() {
+    /// Takes the most recently used connection that is fit for use, of those that are registered
+    /// with the runtime of its next user if there is one.
+    fn pop_idle(
+        &mut self,
+        now: Instant,
+        is_here: impl Fn(&T) -> bool,
+        effects: &mut Effects<T, W>,
+    ) -> Option<Box<Member<T>>> {
+        loop {
+            let here = self.idle.iter().rposition(|it| is_here(&it.connection));
+            let place = here.or_else(|| self.idle.len().checked_sub(1))?;
+            let member = self.idle.remove(place)?;
             match self.perished(&member, now) {
                 Some(reason) => self.remove(member, reason, None, effects),
                 None => return Some(member),
             }
         }
-        None
+    }
+
+    fn remove_perished(&mut self, now: Instant, effects: &mut Effects<T, W>) {
+        for member in std::mem::take(&mut self.idle) {
+            match self.perished(&member, now) {
+                Some(reason) => self.remove(member, reason, None, effects),
+                None => self.idle.push_back(member),
+            }
+        }
     }
 
     fn perished(&self, member: &Member<T>, now: Instant) -> Option<ConnectionClosedReason> {
@@ -513,7 +437,6 @@ impl<T, W> PoolState<T, W> {
         self.journal
             .closed(member.id, reason, error, &mut effects.events);
         effects.closed.push(member);
-        effects.upkeep |= self.lacks_connections();
     }
 
     fn forget(&mut self, id: u32, generation: Generation) {
@@ -536,8 +459,9 @@ impl<T, W> PoolState<T, W> {
             Refusal::Closed => ConnectionCheckoutFailedReason::PoolClosed,
         };
         let error = self.refusal_error(refusal);
+        let duration = now.saturating_duration_since(started);
         self.journal
-            .check_out_failed(reason, Some(error), now - started, &mut effects.events);
+            .check_out_failed(reason, Some(error), duration, &mut effects.events);
     }
 }
 

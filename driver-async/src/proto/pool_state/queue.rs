@@ -1,57 +1,44 @@
 //! Checking out: at once, or in the order of arrival.
 
-use std::{io, mem, time::Instant};
+use std::{io, time::Instant};
 
-use super::{Effects, Failure, Member, PROBE_AFTER, Phase, PoolState, Refusal, Slot, Step, Ticket};
+use super::{Effects, Member, PROBE_AFTER, Phase, PoolState, Refusal, Step, Ticket, TimedOut};
 use crate::{
     error::Error,
     event::cmap::{ConnectionCheckoutFailedReason, ConnectionClosedReason},
 };
 
+/// A check-out in the queue.
+#[derive(Debug)]
+pub(super) struct Waiter<W> {
+    /// How it is woken, once it has looked.
+    pub(super) waker: Option<W>,
+    /// The connection that is being established for it.
+    pub(super) attempt: Option<u32>,
+    /// Whether that has failed, which it is about to learn: it is to be given nothing else.
+    pub(super) is_failing: bool,
+}
+
 /// What a waiter was given and has not yet looked at.
 #[derive(Debug)]
 pub(super) enum Grant<T> {
     Connection(Box<Member<T>>),
-    Slot(Slot),
+    Failed(Error),
     Refused(Refusal),
 }
 
 impl<T, W> PoolState<T, W> {
-    /// Begins a check-out.
-    pub(crate) fn check_out(&mut self, now: Instant) -> (Step<T>, Effects<T, W>) {
-        let mut effects = Effects::default();
-        self.journal.check_out_started(&mut effects.events);
-        let step = self.advance(now, now, &mut effects);
-        (step, effects)
-    }
-
-    /// Begins a check-out that had better get a connection of its own kind: an idle one that fits,
-    /// or else a new one. The others are left to those whom they fit while there is room, unless
-    /// they are of no use to anybody.
-    pub(crate) fn check_out_fitting(
+    /// Begins a check-out. A connection for which `is_here` holds is registered with the caller's
+    /// runtime, and preferred.
+    pub(crate) fn check_out(
         &mut self,
         now: Instant,
-        fits: impl Fn(&T) -> bool,
-        is_useless: impl Fn(&T) -> bool,
+        is_here: impl Fn(&T) -> bool,
     ) -> (Step<T>, Effects<T, W>) {
         let mut effects = Effects::default();
         self.journal.check_out_started(&mut effects.events);
-        let fitting = self.idle.iter().rposition(|it| fits(&it.connection));
-        let slot = match fitting.and_then(|place| self.idle.remove(place)) {
-            Some(member) => {
-                self.idle.push_back(member);
-                None
-            }
-            None => {
-                self.remove_idle(is_useless, &mut effects);
-                let is_free = self.refusal().is_none() && self.waiting.is_empty();
-                is_free.then(|| self.open_slot(now, &mut effects)).flatten()
-            }
-        };
-        let step = match slot {
-            Some(slot) => Step::Connect(slot),
-            None => self.advance(now, now, &mut effects),
-        };
+        let step = self.advance(now, now, is_here, &mut effects);
+        self.finish(now, &mut effects);
         (step, effects)
     }
 
@@ -61,6 +48,7 @@ impl<T, W> PoolState<T, W> {
         dead: Box<Member<T>>,
         started: Instant,
         now: Instant,
+        is_here: impl Fn(&T) -> bool,
     ) -> (Step<T>, Effects<T, W>) {
         let mut effects = Effects::default();
         if self.was_recalled(&dead) {
@@ -74,8 +62,8 @@ impl<T, W> PoolState<T, W> {
             let error = Some(hung_up.into());
             self.remove(dead, ConnectionClosedReason::Error, error, &mut effects);
         }
-        let step = self.advance(started, now, &mut effects);
-        self.distribute(now, &mut effects);
+        let step = self.advance(started, now, is_here, &mut effects);
+        self.finish(now, &mut effects);
         (step, effects)
     }
 
@@ -85,13 +73,13 @@ impl<T, W> PoolState<T, W> {
         member: Box<Member<T>>,
         started: Instant,
         now: Instant,
+        is_here: impl Fn(&T) -> bool,
     ) -> (Step<T>, Effects<T, W>) {
         if self.recalled.contains(&member.id) {
-            return self.replace(member, started, now);
+            return self.replace(member, started, now, is_here);
         }
         let mut effects = Effects::default();
-        self.journal
-            .checked_out(member.id, now - started, &mut effects.events);
+        self.checked_out(&member, started, now, &mut effects);
         (Step::Ready(member), effects)
     }
 
@@ -102,60 +90,47 @@ impl<T, W> PoolState<T, W> {
         waker: W,
         started: Instant,
         now: Instant,
+        is_here: impl Fn(&T) -> bool,
     ) -> (Option<Step<T>>, Effects<T, W>) {
         let mut effects = Effects::default();
-        let step = self.collect(ticket, started, now, &mut effects);
-        if step.is_none() {
-            self.waiting.insert(ticket, Some(waker));
+        let step = self.collect(ticket, started, now, is_here, &mut effects);
+        if step.is_none()
+            && let Some(waiter) = self.waiting.get_mut(&ticket)
+        {
+            waiter.waker = Some(waker);
         }
         (step, effects)
     }
 
     /// Ends a wait for lack of time, unless something was granted at the last moment. The error
-    /// is the one that the caller will see.
+    /// is the one that the caller will see. The limit `is_of_queue` if it does not hold for
+    /// establishing a connection.
     pub(crate) fn time_out(
         &mut self,
         ticket: Ticket,
         error: Error,
+        is_of_queue: bool,
         started: Instant,
         now: Instant,
-    ) -> (Option<Step<T>>, Effects<T, W>) {
+    ) -> (TimedOut<T>, Effects<T, W>) {
         let mut effects = Effects::default();
-        let step = self.collect(ticket, started, now, &mut effects);
-        if step.is_none() {
-            self.waiting.remove(&ticket);
-            self.journal.check_out_failed(
-                ConnectionCheckoutFailedReason::Timeout,
-                Some(error),
-                now - started,
-                &mut effects.events,
-            );
+        // Whether it fits the caller's runtime does not matter so late.
+        if let Some(step) = self.collect(ticket, started, now, |_| false, &mut effects) {
+            return (TimedOut::Step(step), effects);
         }
-        (step, effects)
-    }
-
-    /// Notes that a check-out failed because its connection could not be established.
-    pub(crate) fn check_out_failed(
-        &mut self,
-        error: &Error,
-        started: Instant,
-        now: Instant,
-    ) -> Effects<T, W> {
-        let mut effects = Effects::default();
-        if self.journal.is_kept() {
-            let reason = if self.is_closed() {
-                ConnectionCheckoutFailedReason::PoolClosed
-            } else {
-                ConnectionCheckoutFailedReason::ConnectionError
-            };
-            self.journal.check_out_failed(
-                reason,
-                Some(error.clone()),
-                now - started,
-                &mut effects.events,
-            );
+        let waiter = self.waiting.get(&ticket);
+        if is_of_queue && waiter.is_some_and(|it| it.attempt.is_some()) {
+            return (TimedOut::Connecting, effects);
         }
-        effects
+        self.leave_queue(ticket, now);
+        self.journal.check_out_failed(
+            ConnectionCheckoutFailedReason::Timeout,
+            Some(error),
+            now.saturating_duration_since(started),
+            &mut effects.events,
+        );
+        self.finish(now, &mut effects);
+        (TimedOut::Ended, effects)
     }
 
     /// Takes back what was granted to a waiter that vanished, and its place in the queue.
@@ -166,66 +141,68 @@ impl<T, W> PoolState<T, W> {
         now: Instant,
     ) -> Effects<T, W> {
         let mut effects = Effects::default();
-        self.waiting.remove(&ticket);
-        match self.granted.remove(&ticket) {
-            Some(Grant::Connection(member)) => self.take_back(member, now, &mut effects),
-            Some(Grant::Slot(slot)) => self.pass_on(slot, now, &mut effects),
-            Some(Grant::Refused(_)) | None => {}
+        self.leave_queue(ticket, now);
+        if let Some(Grant::Connection(member)) = self.granted.remove(&ticket) {
+            self.take_back(member, now, &mut effects);
         }
         self.journal.check_out_failed(
             ConnectionCheckoutFailedReason::Dropped,
             None,
-            now - started,
+            now.saturating_duration_since(started),
             &mut effects.events,
         );
-        self.distribute(now, &mut effects);
+        self.finish(now, &mut effects);
         effects
     }
 
-    /// Takes back the slot of a check-out that vanished while it was establishing a connection.
-    pub(crate) fn abandon_connect(
+    fn advance(
         &mut self,
-        slot: Slot,
         started: Instant,
         now: Instant,
-    ) -> Effects<T, W> {
-        let mut effects = self.not_established(slot, &Failure::Dropped, now);
-        self.journal.check_out_failed(
-            ConnectionCheckoutFailedReason::Dropped,
-            None,
-            now - started,
-            &mut effects.events,
-        );
-        effects
-    }
-
-    fn advance(&mut self, started: Instant, now: Instant, effects: &mut Effects<T, W>) -> Step<T> {
+        is_here: impl Fn(&T) -> bool,
+        effects: &mut Effects<T, W>,
+    ) -> Step<T> {
         if let Some(refusal) = self.refusal() {
             self.refused(refusal, started, now, effects);
             return Step::Refused(refusal);
         }
-        if self.waiting.is_empty() {
-            if let Some(member) = self.pop_idle(now, effects) {
-                self.in_use += 1;
-                return self.hand_over(member, started, now, effects);
-            }
-            if let Some(slot) = self.open_slot(now, effects) {
-                return Step::Connect(slot);
-            }
+        if self.waiting.is_empty()
+            && let Some(member) = self.pop_idle(now, &is_here, effects)
+        {
+            self.in_use += 1;
+            return self.hand_over(member, started, now, is_here, effects);
         }
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.waiting.insert(ticket, None);
+        self.enqueue(ticket);
         Step::Wait(ticket)
     }
 
-    /// Takes what was granted under a ticket. A grant from before a clearing is worth nothing; its
-    /// holder gets another one in its old place when the pool is ready again already.
+    fn enqueue(&mut self, ticket: Ticket) {
+        let waiter = Waiter {
+            waker: None,
+            attempt: None,
+            is_failing: false,
+        };
+        self.waiting.insert(ticket, waiter);
+    }
+
+    /// Takes a waiter out of the queue. The attempt made for it goes on.
+    fn leave_queue(&mut self, ticket: Ticket, now: Instant) {
+        if let Some(waiter) = self.waiting.remove(&ticket) {
+            self.last_waited = Some(now);
+            self.leave_attempt(waiter.attempt);
+        }
+    }
+
+    /// Takes what was granted under a ticket. A connection from before a clearing is worth nothing;
+    /// its holder gets another one in its old place when the pool is ready again already.
     fn collect(
         &mut self,
         ticket: Ticket,
         started: Instant,
         now: Instant,
+        is_here: impl Fn(&T) -> bool,
         effects: &mut Effects<T, W>,
     ) -> Option<Step<T>> {
         loop {
@@ -234,32 +211,21 @@ impl<T, W> PoolState<T, W> {
                     self.refused(refusal, started, now, effects);
                     return Some(Step::Refused(refusal));
                 }
-                Grant::Connection(member) if self.is_current(member.generation) => {
-                    return Some(self.hand_over(member, started, now, effects));
+                Grant::Failed(error) => {
+                    self.failed(&error, started, now, effects);
+                    return Some(Step::Failed(error));
                 }
-                Grant::Slot(slot) if self.is_current(slot.generation) => {
-                    return Some(Step::Connect(slot));
+                Grant::Connection(member) if self.is_current(member.generation) => {
+                    return Some(self.hand_over(member, started, now, is_here, effects));
                 }
                 Grant::Connection(member) => self.take_back(member, now, effects),
-                Grant::Slot(slot) => self.pass_on(slot, now, effects),
             }
             if let Some(refusal) = self.refusal() {
                 self.refused(refusal, started, now, effects);
                 return Some(Step::Refused(refusal));
             }
-            self.waiting.insert(ticket, None);
-            self.distribute(now, effects);
-        }
-    }
-
-    fn remove_idle(&mut self, is_useless: impl Fn(&T) -> bool, effects: &mut Effects<T, W>) {
-        let idle = mem::take(&mut self.idle);
-        for member in idle {
-            if is_useless(&member.connection) {
-                self.remove(member, ConnectionClosedReason::Stale, None, effects);
-            } else {
-                self.idle.push_back(member);
-            }
+            self.enqueue(ticket);
+            self.finish(now, effects);
         }
     }
 
@@ -268,14 +234,14 @@ impl<T, W> PoolState<T, W> {
         member: Box<Member<T>>,
         started: Instant,
         now: Instant,
+        is_here: impl Fn(&T) -> bool,
         effects: &mut Effects<T, W>,
     ) -> Step<T> {
         let idle = now.saturating_duration_since(member.idle_since);
-        if self.probes_always || idle >= PROBE_AFTER {
+        if idle >= PROBE_AFTER || !is_here(&member.connection) {
             return Step::Probe(member);
         }
-        self.journal
-            .checked_out(member.id, now - started, &mut effects.events);
+        self.checked_out(&member, started, now, effects);
         Step::Ready(member)
     }
 
@@ -290,47 +256,66 @@ impl<T, W> PoolState<T, W> {
         }
     }
 
-    /// Gives a slot that was not used to the next in the queue, or closes it.
-    fn pass_on(&mut self, slot: Slot, now: Instant, effects: &mut Effects<T, W>) {
-        if self.is_current(slot.generation)
-            && let Some((ticket, waker)) = self.waiting.pop_first()
-        {
-            self.granted.insert(ticket, Grant::Slot(slot));
-            effects.wake.extend(waker);
+    /// Gives what is free to those who wait, the oldest first, and makes connections for the rest.
+    pub(super) fn distribute(&mut self, now: Instant, effects: &mut Effects<T, W>) {
+        if self.phase != Phase::Ready {
             return;
         }
-        let failure = if self.is_current(slot.generation) {
-            Failure::Dropped
-        } else {
-            Failure::Interrupted
-        };
-        let closing = self.not_established(slot, &failure, now);
-        effects.append(closing);
-    }
-
-    /// Gives what is free to those who wait, the oldest first.
-    pub(super) fn distribute(&mut self, now: Instant, effects: &mut Effects<T, W>) {
-        while self.phase == Phase::Ready && !self.waiting.is_empty() {
-            let grant = if let Some(mut member) = self.pop_idle(now, effects) {
-                self.in_use += 1;
-                member.is_passed_on = member.idle_since == now;
-                Grant::Connection(member)
-            } else if let Some(slot) = self.open_slot(now, effects) {
-                Grant::Slot(slot)
-            } else {
+        while !self.idle.is_empty() {
+            let next = self.waiting.iter().find(|(_, waiter)| !waiter.is_failing);
+            let Some(ticket) = next.map(|(ticket, _)| *ticket) else {
                 return;
             };
-            if let Some((ticket, waker)) = self.waiting.pop_first() {
-                self.granted.insert(ticket, grant);
-                effects.wake.extend(waker);
+            let Some(member) = self.pop_idle(now, |_| false, effects) else {
+                break;
+            };
+            self.in_use += 1;
+            self.granted.insert(ticket, Grant::Connection(member));
+            if let Some(waiter) = self.waiting.remove(&ticket) {
+                effects.wake.extend(waiter.waker);
+                self.leave_attempt(waiter.attempt);
+            }
+        }
+        self.connect_for_waiters(now, effects);
+    }
+
+    pub(super) fn refuse_all(&mut self, refusal: Refusal, effects: &mut Effects<T, W>) {
+        for (ticket, waiter) in std::mem::take(&mut self.waiting) {
+            if waiter.is_failing {
+                self.waiting.insert(ticket, waiter);
+            } else {
+                self.granted.insert(ticket, Grant::Refused(refusal));
+                effects.wake.extend(waiter.waker);
             }
         }
     }
 
-    pub(super) fn refuse_all(&mut self, refusal: Refusal, effects: &mut Effects<T, W>) {
-        while let Some((ticket, waker)) = self.waiting.pop_first() {
-            self.granted.insert(ticket, Grant::Refused(refusal));
-            effects.wake.extend(waker);
+    fn checked_out(
+        &self,
+        member: &Member<T>,
+        started: Instant,
+        now: Instant,
+        effects: &mut Effects<T, W>,
+    ) {
+        let duration = now.saturating_duration_since(started);
+        self.journal
+            .checked_out(member.id, duration, &mut effects.events);
+    }
+
+    fn failed(&self, error: &Error, started: Instant, now: Instant, effects: &mut Effects<T, W>) {
+        if self.journal.is_kept() {
+            let reason = if self.is_closed() {
+                ConnectionCheckoutFailedReason::PoolClosed
+            } else {
+                ConnectionCheckoutFailedReason::ConnectionError
+            };
+            let duration = now.saturating_duration_since(started);
+            self.journal.check_out_failed(
+                reason,
+                Some(error.clone()),
+                duration,
+                &mut effects.events,
+            );
         }
     }
 
