@@ -1,16 +1,20 @@
 //! Shutting a client down.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_core::future::BoxFuture;
 
 use super::{Action, private};
 use crate::{
     client::Client,
+    clock,
     exec::{self, Executor},
     operation,
     proto::timeout::Timeout,
 };
+
+/// How long an operation without a timeout may go on, unless the caller says otherwise.
+const GRACE_PERIOD: Duration = Duration::from_secs(10);
 
 /// How many sessions one `endSessions` command ends (driver sessions specification).
 const SESSIONS_AT_ONCE: usize = 10_000;
@@ -21,23 +25,30 @@ const SESSIONS_AT_ONCE: usize = 10_000;
 pub struct Shutdown {
     client: Client,
     immediate: bool,
+    grace_period: Duration,
 }
 
 impl Client {
-    /// Ends the sessions on the servers, closes every connection and stops every background task.
+    /// Shuts the client down: ends the operations in progress and the sessions on the servers, closes
+    /// every connection and stops every background task.
     ///
-    /// Waits for the operations in progress, among them those that close dropped cursors, unless
-    /// [`Shutdown::immediate`] is set. Every handle that came from this client then fails with
-    /// [`ErrorKind::Shutdown`]; nothing reconnects. Doing it again does nothing.
+    /// From this call on, every new operation of the client and of all its handles fails with
+    /// [`ErrorKind::Shutdown`], and so does every operation that waits: for a server to be
+    /// selected, for a connection, or, as a change stream or a tailable cursor does, for data.
+    /// Operations that are running may finish: until their own timeout, or without one for
+    /// [`Shutdown::grace_period`], 10 seconds by default. A bulk write of several commands counts as
+    /// one operation. What still runs then is ended.
     ///
-    /// An operation that is under way on a runtime without threads of its own goes on only while
-    /// something waits for it there, and so does this wait.
+    /// Cursors that were dropped before are closed on the servers, and transactions aborted, before
+    /// this returns, if their servers answer in that time. Nothing reconnects afterwards, and
+    /// shutting down again does nothing.
     ///
     /// [`ErrorKind::Shutdown`]: crate::error::ErrorKind::Shutdown
     pub fn shutdown(self) -> Shutdown {
         Shutdown {
             client: self,
             immediate: false,
+            grace_period: GRACE_PERIOD,
         }
     }
 }
@@ -47,6 +58,12 @@ impl Shutdown {
     /// on the servers by themselves after 30 minutes.
     pub fn immediate(mut self, value: bool) -> Self {
         self.immediate = value;
+        self
+    }
+
+    /// How long running operations that have no timeout may take to finish, 10 seconds by default.
+    pub fn grace_period(mut self, value: Duration) -> Self {
+        self.grace_period = value;
         self
     }
 }
@@ -59,8 +76,14 @@ impl IntoFuture for Shutdown {
         Box::pin(async move {
             let executor = self.client.executor();
             if !self.immediate && executor.topology().has_started() {
-                executor.operations_ended().await;
-                end_sessions(executor, self.client.concerns().timeout).await;
+                executor.end_operations(self.grace_period).await;
+                let ending = end_sessions(executor, self.client.concerns().timeout);
+                // A server may be out of reach.
+                let until = clock::now().checked_add(self.grace_period);
+                match until {
+                    Some(until) => drop(clock::timeout_at(until, ending).await),
+                    None => ending.await,
+                }
             }
             let servers = Arc::clone(&executor.topology().snapshot().servers);
             executor.topology().close();

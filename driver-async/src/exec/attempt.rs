@@ -62,7 +62,7 @@ impl<O: Operation> Call<'_, O> {
                 Ok(kept) => kept,
                 Err(error) => return Err(self.failure(server, error, None)),
             },
-            None => match server.pool().check_out(&self.connects_until).await {
+            None => match self.check_out(server).await {
                 Ok(connection) => connection,
                 Err(error) => return Err(self.failure(server, error, None)),
             },
@@ -75,10 +75,21 @@ impl<O: Operation> Call<'_, O> {
             Ok(output) => Ok((output, connection)),
             Err(error) => {
                 self.judge(server, &connection, &error, &facts);
+                if error.is_timeout() && !connection.is_reusable() {
+                    server.pool().suspect_idle();
+                }
                 let connection = self.give_up(connection).and_then(|it| self.settle(it));
                 self.connection = connection.filter(|_| self.is_bound);
                 Err(self.failure(server, error, Some(&facts)))
             }
+        }
+    }
+
+    async fn check_out(&self, server: &Selected) -> Result<PooledConnection<Connector>> {
+        let checked_out = server.pool().check_out(&self.connects_until);
+        match self.operation.cleans_up() {
+            true => checked_out.await,
+            false => self.executor.unless_closing(checked_out).await?,
         }
     }
 
@@ -203,7 +214,10 @@ impl<O: Operation> Call<'_, O> {
         let session = self.session.as_mut().filter(|_| is_to_be_undone);
         let outstanding = Outstanding::new(session, connection);
         let outcome = outstanding.exchange(request_id, &sequences, &deadline);
-        let outcome = outcome.await;
+        let outcome = match self.operation.awaits_data() {
+            true => self.executor.unless_closing(outcome).await.flatten(),
+            false => outcome.await,
+        };
         if let Some(session) = &mut self.session {
             if self.opens_cursor {
                 session.opening_ended();

@@ -1,21 +1,17 @@
 //! What all operations of one client share.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bson::RawDocument;
 use parking_lot::Mutex;
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::task::JoinHandle;
 
+use super::progress::{Bound, Progress};
 use crate::{
     background::Background,
     clock,
+    deadline::Deadline,
     error::{Error, Result},
     proto::{
         cluster_time::ClusterClock,
@@ -31,6 +27,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Executor {
     inner: Arc<Inner>,
+    /// Whether what it runs is part of an action that had begun before the client was shut down.
+    is_in_action: bool,
 }
 
 #[derive(Debug)]
@@ -38,8 +36,7 @@ struct Inner {
     topology: Arc<Topology>,
     sessions: Mutex<SessionPool>,
     cluster_time: ArcSwap<ClusterClock>,
-    operations: AtomicUsize,
-    idle: Notify,
+    progress: Progress,
 }
 
 impl Executor {
@@ -49,9 +46,9 @@ impl Executor {
                 topology: Arc::new(topology),
                 sessions: Mutex::default(),
                 cluster_time: ArcSwap::default(),
-                operations: AtomicUsize::new(0),
-                idle: Notify::new(),
+                progress: Progress::new(),
             }),
+            is_in_action: false,
         }
     }
 
@@ -97,33 +94,60 @@ impl Executor {
         &self.inner.topology.settings
     }
 
-    /// Counts an operation as in progress while the result exists.
-    pub(crate) fn begin_operation(&self) -> Result<InProgress<'_>> {
+    /// Counts an operation as in progress while the result exists. What cleans up begins while the
+    /// client is being shut down as well.
+    ///
+    /// # Errors
+    /// A shutdown error.
+    pub(super) fn begin_operation(&self, cleans_up: bool) -> Result<InProgress<'_>> {
         if self.inner.topology.is_closed() {
             return Err(Error::shutdown());
         }
-        self.inner.operations.fetch_add(1, Ordering::Relaxed);
-        Ok(InProgress(&self.inner))
+        if !cleans_up && !self.is_in_action {
+            self.inner.progress.ensure_open()?;
+        }
+        self.inner.progress.begin();
+        Ok(InProgress {
+            progress: &self.inner.progress,
+            bound: Bound::None,
+        })
+    }
+
+    /// Begins an action of several commands, which a shutdown lets go on: it is what runs them.
+    ///
+    /// # Errors
+    /// A shutdown error.
+    pub(crate) fn begin_action(&self) -> Result<(Self, BackgroundOperation)> {
+        self.inner.progress.ensure_open()?;
+        let in_progress = self.begin_background_operation();
+        let executor = Self {
+            inner: Arc::clone(&self.inner),
+            is_in_action: true,
+        };
+        Ok((executor, in_progress))
     }
 
     /// Counts work of several operations in the background as in progress while the result
     /// exists, so that a shutdown waits for it also between them.
     pub(crate) fn begin_background_operation(&self) -> BackgroundOperation {
-        self.inner.operations.fetch_add(1, Ordering::Relaxed);
+        self.inner.progress.begin();
         BackgroundOperation(self.clone())
     }
 
-    /// Waits until no operation is in progress.
-    pub(crate) async fn operations_ended(&self) {
-        loop {
-            let idle = self.inner.idle.notified();
-            tokio::pin!(idle);
-            idle.as_mut().enable();
-            if self.inner.operations.load(Ordering::Acquire) == 0 {
-                return;
-            }
-            idle.await;
-        }
+    /// Awaits what an operation waits for.
+    ///
+    /// # Errors
+    /// A shutdown error when the client is shut down meanwhile.
+    pub(super) async fn unless_closing<F: Future>(&self, future: F) -> Result<F::Output> {
+        let outcome = self.inner.progress.unless_closing(future).await;
+        outcome.ok_or_else(Error::shutdown)
+    }
+
+    /// Begins the shutdown: no operation begins or waits from now on. Returns when none is in
+    /// progress; one without a deadline may go on for `grace`.
+    pub(crate) async fn end_operations(&self, grace: Duration) {
+        self.inner.progress.close();
+        self.inner.progress.ended(grace).await;
     }
 
     pub(crate) fn take_session(&self) -> ServerSession {
@@ -209,11 +233,23 @@ impl Detached {
 
 /// An operation in progress, until dropped.
 #[derive(Debug)]
-pub(crate) struct InProgress<'a>(&'a Inner);
+pub(crate) struct InProgress<'a> {
+    progress: &'a Progress,
+    bound: Bound,
+}
+
+impl InProgress<'_> {
+    /// Notes the operation's deadline, until which a shutdown waits for it.
+    pub(super) fn bound(&mut self, deadline: Option<&Deadline>) {
+        if let Some(deadline) = deadline {
+            self.bound = self.progress.bound(deadline);
+        }
+    }
+}
 
 impl Drop for InProgress<'_> {
     fn drop(&mut self) {
-        self.0.end_operation();
+        self.progress.end(self.bound);
     }
 }
 
@@ -223,15 +259,7 @@ pub(crate) struct BackgroundOperation(Executor);
 
 impl Drop for BackgroundOperation {
     fn drop(&mut self) {
-        self.0.inner.end_operation();
-    }
-}
-
-impl Inner {
-    fn end_operation(&self) {
-        if self.operations.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.idle.notify_waiters();
-        }
+        self.0.inner.progress.end(Bound::None);
     }
 }
 

@@ -6,6 +6,7 @@ mod decorate;
 mod executor;
 mod given_up;
 mod monitoring;
+mod progress;
 mod session;
 
 use std::time::Duration;
@@ -264,11 +265,13 @@ struct Done<T> {
 }
 
 async fn run<O: Operation>(call: &mut Call<'_, O>) -> Result<Done<O::Output>> {
-    call.in_progress = Some(call.executor.begin_operation()?);
+    let mut in_progress = call.executor.begin_operation(call.operation.cleans_up())?;
     if let Some(concern) = call.operation.write_concern() {
         concern.validate()?;
     }
     call.deadline = call.limit()?;
+    in_progress.bound(call.deadline.as_ref());
+    call.in_progress = Some(in_progress);
     if let Some(session) = call.explicit_session() {
         session.begin(call.executor, call.operation)?;
     }
@@ -286,7 +289,7 @@ async fn run_until<O: Operation>(
     let mut deprioritized = Vec::new();
     loop {
         let deadline = &call.selects_until(selection_limit);
-        let mut failure = match select(call, &deprioritized, deadline).await {
+        let mut failure = match select_unless_closing(call, &deprioritized, deadline).await {
             Ok(server) => match call.attempt(&server).await {
                 Ok((output, connection)) => {
                     return Ok(Done {
@@ -310,7 +313,7 @@ async fn run_until<O: Operation>(
             Decision::Retry(wait) => {
                 deprioritized.extend(failure.address.filter(|_| elsewhere));
                 if let Some(wait) = wait {
-                    clock::sleep(wait).await;
+                    call.executor.unless_closing(clock::sleep(wait)).await?;
                 }
             }
             Decision::GiveUp(error) => {
@@ -321,6 +324,20 @@ async fn run_until<O: Operation>(
                 });
             }
         }
+    }
+}
+
+async fn select_unless_closing<O: Operation>(
+    call: &mut Call<'_, O>,
+    deprioritized: &[ServerAddress],
+    deadline: &Deadline,
+) -> Result<Selected> {
+    let executor = call.executor;
+    let cleans_up = call.operation.cleans_up();
+    let selected = select(call, deprioritized, deadline);
+    match cleans_up {
+        true => selected.await,
+        false => executor.unless_closing(selected).await?,
     }
 }
 

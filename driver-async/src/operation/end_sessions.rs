@@ -37,6 +37,10 @@ impl Operation for EndSessions {
         "endSessions"
     }
 
+    fn cleans_up(&self) -> bool {
+        true
+    }
+
     fn database(&self) -> &str {
         "admin"
     }

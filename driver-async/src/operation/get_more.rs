@@ -93,6 +93,10 @@ impl Operation for GetMore<'_> {
         Ok(())
     }
 
+    fn awaits_data(&self) -> bool {
+        self.cursor.settings().awaits_data
+    }
+
     fn takes_several_replies(&self) -> bool {
         self.cursor.settings().exhaust
     }

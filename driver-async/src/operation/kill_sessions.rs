@@ -29,6 +29,10 @@ impl Operation for KillSessions {
         "killSessions"
     }
 
+    fn cleans_up(&self) -> bool {
+        true
+    }
+
     fn database(&self) -> &str {
         "admin"
     }

@@ -81,6 +81,7 @@ use crate::{
         session::InSession,
         timeout::Timeout,
         topology::ServerType,
+        transaction::End,
         wire::{DocumentWriter, Reply, Sequences},
     },
 };
@@ -168,6 +169,20 @@ pub(crate) trait Operation {
     /// What the command is to an application's session.
     fn in_session(&self) -> InSession {
         InSession::Plain
+    }
+
+    /// Whether it ends what an earlier command began, so that it is run while the client is being
+    /// shut down as well.
+    fn cleans_up(&self) -> bool {
+        matches!(
+            self.in_session(),
+            InSession::CleanUp | InSession::Ends(End::Abort, _)
+        )
+    }
+
+    /// Whether the server may hold its reply back until there is something to tell.
+    fn awaits_data(&self) -> bool {
+        false
     }
 
     /// Learns that an attempt failed, before it may be made again.

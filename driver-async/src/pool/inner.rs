@@ -12,7 +12,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{Connect, PoolOptions, alarm::Alarm, attempt};
+use super::{Connect, PoolOptions, alarm::Alarm, attempt, verify};
 use crate::{
     address::ServerAddress,
     background::Background,
@@ -166,6 +166,9 @@ impl<C: Connect> Inner<C> {
         }
         for slot in effects.connect {
             attempt::start(self, slot);
+        }
+        for member in effects.verify {
+            verify::start(self, member);
         }
         if let Some(at) = effects.alarm {
             self.alarm.set(self, at);

@@ -10,6 +10,7 @@ mod attempt;
 mod check_out;
 mod inner;
 mod pooled_connection;
+mod verify;
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
@@ -86,6 +87,14 @@ pub trait PoolMember: Send + 'static {
     /// The connection cannot be used any more.
     fn move_to_current_runtime(&mut self) -> Result<()> {
         Ok(())
+    }
+
+    /// Waits until the peer has answered.
+    ///
+    /// # Errors
+    /// It does not answer in time.
+    fn verify(&mut self) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
     }
 
     /// The service that a load balancer chose for the connection.
@@ -307,6 +316,22 @@ impl<C: Connect> Pool<C> {
     /// As [`Pool::close`]; listeners are told by [`Pool::deliver`].
     pub(crate) fn close_quietly(&self) {
         self.inner.close_quietly();
+    }
+
+    /// Has the idle connections show that the network still knows them, before they are used: one
+    /// of their kind did not answer. A firewall that forgets a connection forgets its neighbours,
+    /// too, and each would cost an operation all of its time.
+    pub(crate) fn suspect_idle(&self) {
+        let now = clock::now();
+        self.inner.change(|state| ((), state.suspect_idle(now)));
+    }
+
+    /// Ends whatever uses the pool's connections.
+    pub(crate) fn interrupt_all(&self) {
+        let interrupts = self.inner.read(|state| state.all_interrupts());
+        for interrupt in interrupts {
+            interrupt.fire();
+        }
     }
 
     /// Tells listeners what was done quietly. They may do anything, so the caller holds no lock.

@@ -16,6 +16,10 @@ use crate::{
     proto::topology::error_rules::labelled_as_overload,
 };
 
+/// How long an idle connection may take to show that the network still knows it. It is out of reach
+/// for that long, so a slow server is given little: it costs a new connection.
+const VERIFICATION: Duration = Duration::from_millis(500);
+
 /// Makes the connections of one server's pool: socket, encryption, handshake, authentication.
 ///
 /// The pool tells it of every failure, those in the background too, and it tells the topology.
@@ -145,6 +149,17 @@ impl PoolMember for Connection {
 
     fn move_to_current_runtime(&mut self) -> Result<()> {
         self.move_to_current_runtime()
+    }
+
+    async fn verify(&mut self) -> Result<()> {
+        self.move_to_current_runtime()?;
+        let deadline = Deadline::after(VERIFICATION, Cause::Socket);
+        let ping = self.round_trip(|command| {
+            command.append_i32("ping", 1)?;
+            command.append_str("$db", "admin")
+        });
+        // Any answer will do.
+        deadline.bound("a ping", ping).await?.map(drop)
     }
 
     fn service_id(&self) -> Option<ObjectId> {

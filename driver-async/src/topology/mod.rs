@@ -371,6 +371,7 @@ impl Topology {
             self.published.replace(empty, |_| {
                 for server in current.servers.values() {
                     server.close();
+                    server.pool.interrupt_all();
                     self.tell_later(&server.pool);
                 }
             });

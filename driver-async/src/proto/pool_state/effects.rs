@@ -22,6 +22,8 @@ pub(crate) struct Effects<T, W> {
     pub closed: Vec<Box<Member<T>>>,
     /// Connections to establish.
     pub connect: Vec<Slot>,
+    /// Connections that have to show that the network still knows them.
+    pub verify: Vec<Box<Member<T>>>,
     /// When to call [`PoolState::turn`](super::PoolState::turn), if that is earlier than before.
     pub alarm: Option<Instant>,
     /// Whether the pool came to have its least number of connections, or gave that up for now.
@@ -36,6 +38,7 @@ impl<T, W> Default for Effects<T, W> {
             interrupt: Vec::new(),
             closed: Vec::new(),
             connect: Vec::new(),
+            verify: Vec::new(),
             alarm: None,
             settled: false,
         }

@@ -19,6 +19,7 @@ mod events;
 mod generation;
 mod interrupt;
 mod queue;
+mod suspects;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -66,6 +67,8 @@ pub(crate) struct PoolState<T, W> {
     known: HashMap<u32, Known>,
     /// Connections that were taken from their users by an interrupt, who still hold them.
     recalled: HashSet<u32>,
+    /// Connections that have to answer before they are idle again. They count as in use.
+    suspected: HashSet<u32>,
     waiting: BTreeMap<Ticket, Waiter<W>>,
     granted: BTreeMap<Ticket, Grant<T>>,
     /// The attempt that the pool makes of its own accord, to have its least number of connections.
@@ -118,6 +121,7 @@ impl<T, W> PoolState<T, W> {
             pending: 0,
             known: HashMap::new(),
             recalled: HashSet::new(),
+            suspected: HashSet::new(),
             waiting: BTreeMap::new(),
             granted: BTreeMap::new(),
             filling: None,
@@ -219,15 +223,7 @@ impl<T, W> PoolState<T, W> {
             return effects;
         }
         self.journal.checked_in(member.id, &mut effects.events);
-        let reason = if self.phase == Phase::Closed {
-            Some(ConnectionClosedReason::PoolClosed)
-        } else if failure.is_some() {
-            Some(ConnectionClosedReason::Error)
-        } else if self.generations.is_stale(member.generation) {
-            Some(ConnectionClosedReason::Stale)
-        } else {
-            None
-        };
+        let reason = self.reason_to_close(&member, failure.is_some());
         self.in_use -= 1;
         match reason {
             Some(reason) => self.remove(member, reason, failure, &mut effects),
@@ -303,6 +299,11 @@ impl<T, W> PoolState<T, W> {
         self.generations.current(service_id)
     }
 
+    /// The signals to whoever uses or establishes one of the connections.
+    pub(crate) fn all_interrupts(&self) -> Vec<Arc<Interrupt>> {
+        self.interrupts(|_| true)
+    }
+
     /// How many connections there are, and what they do.
     pub(crate) fn counts(&self) -> PoolCounts {
         PoolCounts {
@@ -363,7 +364,9 @@ impl<T, W> PoolState<T, W> {
             self.in_use -= 1;
             self.recalled.insert(id);
             self.forget(id, generation);
-            self.journal.checked_in(id, &mut effects.events);
+            if !self.suspected.contains(&id) {
+                self.journal.checked_in(id, &mut effects.events);
+            }
             self.journal
                 .closed(id, ConnectionClosedReason::Stale, None, &mut effects.events);
         }

@@ -598,6 +598,46 @@ fn a_connection_unused_for_a_second_is_probed_and_replaced_when_dead() {
 }
 
 #[test]
+fn idle_connections_are_verified_after_one_of_them_did_not_answer() {
+    let now = Instant::now();
+    let mut state = state(3);
+    let held: Vec<_> = (0..3).map(|_| new_member(&mut state, now)).collect();
+    let later = now + PROBE_AFTER;
+    let times = [now, now, later];
+    for (member, time) in held.into_iter().zip(times) {
+        let _ = state.check_in(member, None, time);
+    }
+    let mut effects = state.suspect_idle(later);
+    assert_eq!(names(&effects), [""; 0]);
+    let suspects = effects.verify.drain(..).map(|it| it.id());
+    assert_eq!(
+        suspects.collect::<Vec<_>>(),
+        [1, 2],
+        "3 was in use just now"
+    );
+}
+
+#[test]
+fn a_suspected_connection_keeps_its_place_until_it_has_answered_or_not() {
+    let now = Instant::now();
+    let mut state = state(2);
+    let held = [new_member(&mut state, now), new_member(&mut state, now)];
+    for member in held {
+        let _ = state.check_in(member, None, now);
+    }
+    let later = now + PROBE_AFTER;
+    let mut suspects = state.suspect_idle(later).verify;
+    let waiter = waiting(&mut state, later);
+    assert_eq!(state.counts().total, 2);
+    let effects = state.verified(suspects.remove(0), Some(broken()), later);
+    assert_eq!(names(&effects), ["Closed 1 Error", "Created 3"]);
+    let effects = state.verified(suspects.remove(0), None, later);
+    assert_eq!(names(&effects), [""; 0]);
+    let (step, _) = look(&mut state, waiter, later);
+    assert!(matches!(step, Some(Step::Probe(member)) if member.id() == 2));
+}
+
+#[test]
 fn an_error_of_a_server_that_left_and_came_back_is_of_another_pool() {
     let now = Instant::now();
     let mut before = state(1);

@@ -1,0 +1,198 @@
+//! What is in progress on a client, and how a shutdown ends it.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+
+use crate::{
+    clock,
+    deadline::Deadline,
+    error::{Error, Result},
+};
+
+/// What is in progress on a client, and how a shutdown ends it.
+///
+/// From the call of a shutdown on no operation begins, and none waits any more: for a server, a
+/// connection, or for data to come. What is under way may go on until its own deadline, or for as
+/// long as the shutdown grants if it has none.
+#[derive(Debug)]
+pub(super) struct Progress {
+    /// Operations without a deadline, and work in the background.
+    unbounded: AtomicUsize,
+    /// Operations with a deadline.
+    bounded: AtomicUsize,
+    /// The latest deadline so far, in microseconds since `start`.
+    latest: AtomicU64,
+    start: Instant,
+    is_closing: AtomicBool,
+    /// Rings when the shutdown begins, and whenever the last operation ends.
+    changed: Notify,
+}
+
+/// Whether an operation in progress has a deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bound {
+    None,
+    Deadline,
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        Self {
+            unbounded: AtomicUsize::new(0),
+            bounded: AtomicUsize::new(0),
+            latest: AtomicU64::new(0),
+            start: clock::now(),
+            is_closing: AtomicBool::new(false),
+            changed: Notify::new(),
+        }
+    }
+
+    /// # Errors
+    /// A shutdown error once the client is being shut down.
+    pub(super) fn ensure_open(&self) -> Result<()> {
+        if self.is_closing() {
+            return Err(Error::shutdown());
+        }
+        Ok(())
+    }
+
+    fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Acquire)
+    }
+
+    pub(super) fn begin(&self) {
+        self.unbounded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that an operation which has begun has a deadline.
+    pub(super) fn bound(&self, deadline: &Deadline) -> Bound {
+        let Some(at) = deadline.instant() else {
+            return Bound::None;
+        };
+        let at = at.saturating_duration_since(self.start).as_micros();
+        let at = u64::try_from(at).unwrap_or(u64::MAX);
+        self.latest.fetch_max(at, Ordering::Relaxed);
+        self.bounded.fetch_add(1, Ordering::Relaxed);
+        self.end(Bound::None);
+        Bound::Deadline
+    }
+
+    pub(super) fn end(&self, bound: Bound) {
+        let count = match bound {
+            Bound::None => &self.unbounded,
+            Bound::Deadline => &self.bounded,
+        };
+        if count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// From now on no operation begins or waits.
+    pub(super) fn close(&self) {
+        self.is_closing.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until what is in progress has ended: that without a deadline for `grace` at most, the
+    /// rest until its deadlines.
+    pub(super) async fn ended(&self, grace: Duration) {
+        let without_deadline = self.reached_zero(&self.unbounded);
+        if let Some(until) = clock::now().checked_add(grace) {
+            let _ = clock::timeout_at(until, without_deadline).await;
+        } else {
+            without_deadline.await;
+        }
+        let latest = Duration::from_micros(self.latest.load(Ordering::Relaxed));
+        let with_deadline = self.reached_zero(&self.bounded);
+        if let Some(until) = self.start.checked_add(latest) {
+            let _ = clock::timeout_at(until, with_deadline).await;
+        }
+    }
+
+    async fn reached_zero(&self, count: &AtomicUsize) {
+        self.notified_when(|| count.load(Ordering::Acquire) == 0)
+            .await;
+    }
+
+    /// Awaits what an operation waits for; `None` when a shutdown ends the wait.
+    pub(super) async fn unless_closing<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
+        if let Poll::Ready(output) = first {
+            return Some(output);
+        }
+        tokio::select! {
+            biased;
+            output = future => Some(output),
+            () = self.notified_when(|| self.is_closing()) => None,
+        }
+    }
+
+    async fn notified_when(&self, is_so: impl Fn() -> bool) {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if is_so() {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, future::pending};
+
+    use super::*;
+    use crate::deadline::Cause;
+
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    #[test]
+    fn a_wait_ends_with_the_shutdown_and_what_is_ready_does_not() {
+        let progress = Progress::new();
+        let mut waiting = pin!(progress.unless_closing(pending::<()>()));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        progress.close();
+        assert_eq!(waiting.now_or_never(), Some(None));
+        let ready = progress.unless_closing(std::future::ready(1));
+        assert_eq!(ready.now_or_never(), Some(Some(1)));
+        assert!(progress.ensure_open().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_shutdown_waits_for_each_operation_until_its_own_limit() {
+        let progress = Progress::new();
+        progress.begin();
+        progress.begin();
+        let limit = Duration::from_millis(30);
+        let deadline = Deadline::from(progress.start, limit, Cause::Operation);
+        assert_eq!(progress.bound(&deadline), Bound::Deadline);
+        // Neither of them ever ends.
+        progress.ended(Duration::from_millis(1)).await;
+        assert!(progress.start.elapsed() >= limit);
+    }
+
+    #[test]
+    fn a_shutdown_ends_as_soon_as_everything_has_ended() {
+        let progress = Progress::new();
+        progress.begin();
+        progress.begin();
+        let deadline = Deadline::after(LONG, Cause::Operation);
+        let bound = progress.bound(&deadline);
+        let mut ended = pin!(progress.ended(LONG));
+        assert!(ended.as_mut().now_or_never().is_none());
+        progress.end(Bound::None);
+        assert!(ended.as_mut().now_or_never().is_none());
+        progress.end(bound);
+        assert!(ended.now_or_never().is_some());
+    }
+}
