@@ -19,6 +19,11 @@ pub(crate) enum RoundTripLimit {
         limit: Duration,
         round_trip: Duration,
     },
+    /// What `connectTimeoutMS` leaves, all together. Whoever awaits them ends them.
+    All {
+        until: Deadline,
+        round_trip: Duration,
+    },
 }
 
 impl RoundTripLimit {
@@ -33,6 +38,10 @@ impl RoundTripLimit {
                 let deadline = Deadline::after(limit, Cause::Operation);
                 let left = left_for_server(&deadline, Some(limit), round_trip)?;
                 Ok((deadline, left))
+            }
+            Self::All { until, round_trip } => {
+                let left = left_for_server(&until, until.remaining(), round_trip)?;
+                Ok((Deadline::NEVER, left))
             }
         }
     }

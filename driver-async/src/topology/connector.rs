@@ -47,7 +47,7 @@ impl Connector {
         let stream = net::connect(&self.address, self.settings.tls.as_ref(), &deadline).await;
         let stream = stream.map_err(overload_labelled)?;
         let mut connection = Connection::new(stream, self.address.clone(), request.id);
-        connection.limit_round_trips(self.round_trip_limit(request));
+        connection.limit_round_trips(self.round_trip_limit(request, deadline));
         let handshaker = &self.settings.handshaker;
         let hello = deadline.bound("the handshake", handshaker.greet(&mut connection));
         let greeted = hello.await.flatten().map_err(overload_labelled)?;
@@ -61,10 +61,11 @@ impl Connector {
         Ok(connection)
     }
 
-    /// Each command of a connection that no operation waits for is limited by the client's
-    /// `timeoutMS` (client side operations timeout specification, background connection pooling).
-    fn round_trip_limit(&self, request: &ConnectRequest) -> RoundTripLimit {
-        let Some(limit) = self.settings.timeout.filter(|_| request.is_background) else {
+    /// With a `timeoutMS` servers learn how long each command may take (client side operations
+    /// timeout specification): that long for a connection which no operation waits for, and else
+    /// what `connectTimeoutMS` leaves.
+    fn round_trip_limit(&self, request: &ConnectRequest, until: Deadline) -> RoundTripLimit {
+        let Some(limit) = self.settings.timeout else {
             return RoundTripLimit::None;
         };
         let topology = self.topology.upgrade();
@@ -73,7 +74,10 @@ impl Connector {
             .as_ref()
             .and_then(|it| it.servers.get(&self.address));
         let round_trip = server.map_or(Duration::ZERO, |server| server.minimum_round_trip());
-        RoundTripLimit::Each { limit, round_trip }
+        match request.is_background {
+            true => RoundTripLimit::Each { limit, round_trip },
+            false => RoundTripLimit::All { until, round_trip },
+        }
     }
 
     /// Behind a load balancer, the generation of the service that it chose.
