@@ -186,7 +186,7 @@ impl Monitor {
         let limit = if awaited {
             settings
                 .connect_timeout
-                .map(|timeout| timeout + settings.heartbeat_frequency)
+                .map(|timeout| timeout.saturating_add(settings.heartbeat_frequency))
         } else {
             settings.connect_timeout
         };
@@ -248,7 +248,7 @@ impl Monitor {
         tokio::time::sleep(least).await;
         let asked = self.control.check_wanted.notified();
         // Either way it is time for the next check.
-        let _ = tokio::time::timeout(heartbeat - least, asked).await;
+        let _ = tokio::time::timeout(heartbeat.saturating_sub(least), asked).await;
     }
 
     fn can_stream(&self) -> bool {
