@@ -1,13 +1,15 @@
 //! Writes of which no acknowledgement is wanted (`w: 0`).
 
+use std::sync::mpsc;
+
 use conformance_tests::behaviour::Deployment;
 
-use super::recorder::Event;
+use super::recorder::{Event, PATIENCE};
 use super::support::Observed;
 use crate::flavor::driver::bson::{Bson, Document, doc};
 use crate::flavor::driver::error::ErrorKind;
 use crate::flavor::driver::options::{Acknowledgment, Collation, Hint, WriteConcern};
-use crate::flavor::{collect, go};
+use crate::flavor::{collect, go, spawn};
 
 conformance_tests::behaviours! {
     R107 an_unacknowledged_write_carries_no_session: Either, Shared;
@@ -17,6 +19,7 @@ conformance_tests::behaviours! {
     U1 refusals_go_unnoticed_and_leave_the_connection_in_step: Either, Shared;
     U1 a_pipeline_that_writes_leaves_the_connection_in_step: Either, Shared;
     U1 every_option_of_an_acknowledged_write_is_sent: Either, Shared, since (4, 4);
+    U1 a_write_to_a_frozen_server_ends_when_the_monitor_finds_out: Standalone, Disturbs;
     U1 a_journal_makes_no_unacknowledged_write_and_is_refused: Either, Shared;
 }
 
@@ -164,4 +167,27 @@ fn a_journal_makes_no_unacknowledged_write_and_is_refused(deployment: &Deploymen
         "{error:?}"
     );
     assert_eq!(subject.events.command_names(), "");
+}
+
+fn a_write_to_a_frozen_server_ends_when_the_monitor_finds_out(deployment: &Deployment) {
+    let options = "w=0&connectTimeoutMS=2000&heartbeatFrequencyMS=500&retryWrites=false";
+    let subject = Observed::new(deployment, options);
+    subject.ping().expect("connects");
+    // More than fits into the buffers of both sides.
+    let large = "x".repeat(1_000_000);
+    let documents: Vec<_> = (0..40).map(|_| doc! { "x": &large }).collect();
+    let people = subject.people();
+    let server = deployment.servers().member(0);
+    server.pause().expect("pauses");
+    let (done, outcome) = mpsc::channel();
+    let writing = spawn(move || {
+        let outcome = go!(people.insert_many(documents));
+        done.send(outcome).expect("the case waits");
+    });
+    let outcome = outcome.recv_timeout(PATIENCE);
+    server.resume().expect("goes on");
+    writing.join().expect("does not panic");
+    let error = outcome.expect("ends").expect_err("is interrupted");
+    let is_cleared = matches!(*error.kind, ErrorKind::ConnectionPoolCleared { .. });
+    assert!(is_cleared, "{error:?}");
 }

@@ -16,7 +16,7 @@ use crate::{
     deadline::{Cause, Deadline},
     error::{Error, ErrorKind, Result},
     operation::{Operation, Retryability, Target},
-    pool::PooledConnection,
+    pool::{Interrupt, PooledConnection, until_interrupted},
     proto::{
         cluster_time::ClusterTime,
         retry,
@@ -181,7 +181,10 @@ impl<O: Operation> Call<'_, O> {
         }
         let sequences = self.operation.sequences();
         if !self.is_acknowledged() {
-            let sent = connection.send_unacknowledged(&sequences, &deadline).await;
+            let interrupt = connection.interrupt().clone();
+            let sending = connection.send_unacknowledged(&sequences, &deadline);
+            let sent = until_interrupted(&interrupt, sending).await;
+            let sent = sent.unwrap_or_else(|| Err(Interrupt::error(server.address())));
             monitored.end_unacknowledged(&sent);
             sent.map_err(|error| error.with_command(self.operation.name()))?;
             return self.operation.unacknowledged();
