@@ -321,6 +321,22 @@ mod tests {
         assert!(can_be_overload(&error), "{error}");
     }
 
+    #[tokio::test]
+    async fn an_odd_certificate_leaves_the_others_of_its_bundle_usable() {
+        let odd =
+            |der: &str| format!("-----BEGIN CERTIFICATE-----\n{der}\n-----END CERTIFICATE-----\n");
+        let authority = authority();
+        let bundle = [odd("AAAA"), odd("%"), authority.pem(), odd("MAA=")].concat();
+        let file = File::of(&bundle);
+        let options = TlsOptions::builder().ca_file_path(file.path()).build();
+        let address = serve(issue(&authority, "127.0.0.1", 4000), None).await;
+        echo(&address, &options).await.unwrap();
+        let file = File::of(&(odd("AAAA") + &odd("%")));
+        let options = TlsOptions::builder().ca_file_path(file.path()).build();
+        let error = Config::new(&options).unwrap_err().to_string();
+        assert!(error.contains("no usable certificate"), "{error}");
+    }
+
     #[test]
     fn files_that_cannot_be_used_are_named_with_what_to_do() {
         let none = File::of("no PEM at all");

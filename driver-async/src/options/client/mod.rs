@@ -205,6 +205,12 @@ impl ClientOptions {
         &self.warnings
     }
 
+    /// Whether files are read when a client is built.
+    pub(crate) fn names_files(&self) -> bool {
+        matches!(&self.tls, Some(Tls::Enabled(tls))
+            if tls.ca_file_path.is_some() || tls.cert_key_file_path.is_some())
+    }
+
     /// Logs the warnings, and a notice when the hosts belong to a service that is not MongoDB; for
     /// a client to call once.
     pub(crate) fn log_warnings(&self) {
