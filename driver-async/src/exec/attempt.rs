@@ -176,6 +176,7 @@ impl<O: Operation> Call<'_, O> {
         // To write the command, and to tell of it, took time as well. A command that would come
         // too late would cost the connection.
         if let Err(error) = self.left_for_server() {
+            connection.release_outgoing();
             monitored.end(Err(&error));
             return Err(error);
         }
