@@ -217,7 +217,7 @@ impl Monitor {
         let settings = Arc::clone(&self.settings);
         let deadline = Deadline::after_optional(settings.connect_timeout, Cause::Connect);
         let address = self.address().clone();
-        let stream = net::connect(&address, settings.tls.as_ref(), &deadline).await?;
+        let stream = net::connect(&address, &settings.sockets, &deadline).await?;
         let connection = Connection::new(stream, address, self.connection_id());
         self.next_connection_id += 1;
         let hello_name = settings.handshaker.first_name();
