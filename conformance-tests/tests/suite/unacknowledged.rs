@@ -1,15 +1,13 @@
 //! Writes of which no acknowledgement is wanted (`w: 0`).
 
-use std::sync::mpsc;
-
 use conformance_tests::behaviour::Deployment;
 
-use super::recorder::{Event, PATIENCE};
-use super::support::Observed;
+use super::recorder::Event;
+use super::support::{Observed, write_to_frozen_server};
 use crate::flavor::driver::bson::{Bson, Document, doc};
 use crate::flavor::driver::error::ErrorKind;
 use crate::flavor::driver::options::{Acknowledgment, Collation, Hint, WriteConcern};
-use crate::flavor::{collect, go, spawn};
+use crate::flavor::{collect, go};
 
 conformance_tests::behaviours! {
     R107 an_unacknowledged_write_carries_no_session: Either, Shared;
@@ -173,21 +171,7 @@ fn a_write_to_a_frozen_server_ends_when_the_monitor_finds_out(deployment: &Deplo
     let options = "w=0&connectTimeoutMS=2000&heartbeatFrequencyMS=500&retryWrites=false";
     let subject = Observed::new(deployment, options);
     subject.ping().expect("connects");
-    // More than fits into the buffers of both sides.
-    let large = "x".repeat(1_000_000);
-    let documents: Vec<_> = (0..40).map(|_| doc! { "x": &large }).collect();
-    let people = subject.people();
-    let server = deployment.servers().member(0);
-    server.pause().expect("pauses");
-    let (done, outcome) = mpsc::channel();
-    let writing = spawn(move || {
-        let outcome = go!(people.insert_many(documents));
-        done.send(outcome).expect("the case waits");
-    });
-    let outcome = outcome.recv_timeout(PATIENCE);
-    server.resume().expect("goes on");
-    writing.join().expect("does not panic");
-    let error = outcome.expect("ends").expect_err("is interrupted");
+    let error = write_to_frozen_server(deployment, &subject);
     let is_cleared = matches!(*error.kind, ErrorKind::ConnectionPoolCleared { .. });
     assert!(is_cleared, "{error:?}");
 }
