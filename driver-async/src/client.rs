@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 use crate::{
     concerns::Concerns,
     database::Database,
-    error::Result,
+    error::{Error, Result},
     exec::Executor,
     options::{
         ClientOptions, DatabaseOptions, DriverInfo, ReadConcern, SelectionCriteria, WriteConcern,
@@ -16,8 +18,8 @@ use crate::{
 
 /// A handle to one deployment. Cloning it is cheap, and all clones share the same connections.
 ///
-/// Making a client does no I/O: servers are looked for when the first operation needs one. When
-/// the last handle (client, database, collection or cursor) is dropped, every background task
+/// Making a client does no network I/O: servers are looked for when the first operation needs one.
+/// When the last handle (client, database, collection or cursor) is dropped, every background task
 /// ends and every connection is closed; [`Client::shutdown`] does so earlier, and tells the
 /// servers that the sessions have ended.
 ///
@@ -46,13 +48,25 @@ struct Inner {
 impl Client {
     /// A client for the deployment that a connection string names.
     ///
+    /// The files of `tlsCAFile` and `tlsCertificateKeyFile` are read on a blocking thread.
+    ///
     /// # Errors
-    /// An invalid-argument error that says what is wrong with the connection string.
+    /// An invalid-argument error that says what is wrong with the connection string, and an
+    /// invalid-TLS-configuration error for certificates that cannot be read.
     pub async fn with_uri_str(uri: impl AsRef<str>) -> Result<Self> {
-        Self::with_options(ClientOptions::parse(uri.as_ref()).await?)
+        let options = ClientOptions::parse(uri.as_ref()).await?;
+        let Some(runtime) = Handle::try_current().ok().filter(|_| options.names_files()) else {
+            return Self::with_options(options);
+        };
+        let made = runtime.spawn_blocking(|| Self::with_options(options)).await;
+        made.map_err(|error| Error::internal(format!("the TLS files were not read: {error}")))?
     }
 
     /// A client with these options.
+    ///
+    /// The files that the TLS options name are read here, on the calling thread, so that errors in
+    /// them are reported at once and not by the first operation. Async code whose files may be on a
+    /// slow disk should use [`Client::with_uri_str`], or call this on a blocking thread.
     ///
     /// # Errors
     /// An invalid-argument error for options that contradict each other, and an
@@ -128,5 +142,39 @@ impl Client {
     /// What runs this client's operations.
     pub(crate) fn executor(&self) -> &Executor {
         &self.inner.executor
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, sync::mpsc};
+
+    use tokio::runtime;
+    use tokio_test::{assert_pending, task::spawn};
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn files_are_read_off_the_executor() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        fs::write(&path, "no PEM at all").unwrap();
+        let uri = format!("mongodb://a/?tls=true&tlsCAFile={}", path.display());
+        // The one blocking thread is busy until it is told to go on.
+        let runtime = runtime::Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .build()
+            .unwrap();
+        let (release, released) = mpsc::channel::<()>();
+        runtime.spawn_blocking(move || released.recv());
+        let error = runtime.block_on(async {
+            let mut making = spawn(Client::with_uri_str(uri));
+            assert_pending!(making.poll());
+            drop(release);
+            making.await.unwrap_err()
+        });
+        let is_tls = matches!(*error.kind, ErrorKind::InvalidTlsConfig { .. });
+        assert!(is_tls, "{error:?}");
     }
 }

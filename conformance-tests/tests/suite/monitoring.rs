@@ -12,7 +12,7 @@ use super::support::Observed;
 use crate::flavor::driver::bson::{Document, doc};
 use crate::flavor::driver::event::cmap::CmapEvent;
 use crate::flavor::driver::event::sdam::{SdamEvent, ServerType};
-use crate::flavor::driver::options::ServerAddress;
+use crate::flavor::driver::options::{ClientOptions, ServerAddress};
 
 conformance_tests::behaviours! {
     R3 each_server_has_one_monitor: Either, Shared, since (4, 4);
@@ -23,6 +23,7 @@ conformance_tests::behaviours! {
     R66 round_trips_are_timed_apart_in_stream_mode_only: Either, Shared, since (4, 4);
     R78 a_change_of_round_trip_time_alone_is_no_event: Either, Shared;
     N4 a_pool_survives_heartbeats: Either, Shared;
+    R66 limits_of_any_length_leave_the_checks_alone: Either, Shared;
 }
 
 const CHECKS: [&str; 3] = ["hello", "isMaster", "ismaster"];
@@ -219,4 +220,40 @@ fn a_pool_survives_heartbeats(deployment: &Deployment) {
     subject.ping().expect("pings");
     assert_eq!(subject.events.checked_out(), [1, 1]);
     assert_eq!(subject.events.count(Event::is_pool_cleared), 0);
+}
+
+fn limits_of_any_length_leave_the_checks_alone(deployment: &Deployment) {
+    type Limit = fn(&mut ClientOptions) -> &mut Option<Duration>;
+    let limits: [(&str, Limit); 8] = [
+        ("connect_timeout", |options| &mut options.connect_timeout),
+        ("heartbeat_freq", |options| &mut options.heartbeat_freq),
+        ("local_threshold", |options| &mut options.local_threshold),
+        ("max_idle_time", |options| &mut options.max_idle_time),
+        ("server_selection_timeout", |options| {
+            &mut options.server_selection_timeout
+        }),
+        ("socket_timeout", |options| &mut options.socket_timeout),
+        ("timeout", |options| &mut options.timeout),
+        ("wait_queue_timeout", |options| {
+            &mut options.wait_queue_timeout
+        }),
+    ];
+    let server = address(deployment, writable(deployment));
+    let uri = uri_of(deployment, &[server.to_string()], "directConnection=true");
+    for (name, limit) in limits {
+        let subject = Observed::configured(deployment, &uri, |options| {
+            options.heartbeat_freq = Some(Duration::from_millis(500));
+            *limit(options) = Some(Duration::MAX);
+        });
+        subject
+            .ping()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        // The first check is not streamed; a second that fails would be followed by others.
+        let checks = if name == "heartbeat_freq" { 1 } else { 3 };
+        let events = &subject.events;
+        events.wait_for_count(name, checks, Event::is_heartbeat_success);
+        let failed =
+            |event: &Event| matches!(event.sdam(), Some(SdamEvent::ServerHeartbeatFailed(_)));
+        assert_eq!(events.count(failed), 0, "{name}");
+    }
 }

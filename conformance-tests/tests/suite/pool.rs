@@ -9,7 +9,7 @@ use conformance_tests::deployments::DeploymentKind;
 
 use super::recorder::Event;
 use super::servers::{FailPoint, open_cursors, wait_until, wait_until_disconnected};
-use super::support::{Held, Observed, in_parallel};
+use super::support::{Held, Observed, in_parallel, write_to_frozen_server};
 use crate::flavor::driver::bson::doc;
 use crate::flavor::driver::error::ErrorKind;
 use crate::flavor::driver::event::EventHandler;
@@ -33,6 +33,7 @@ conformance_tests::behaviours! {
     R43 a_connection_idle_for_too_long_is_not_handed_out: Standalone, Shared;
     // Older fail points close the connection at once where they should wait first.
     F48 five_failures_of_one_generation_clear_the_pool_once: Either, FailPoint, since (5, 0);
+    F48 a_connection_that_the_system_gives_up_clears_the_pool: Standalone, Disturbs;
     N6 failures_of_one_generation_are_each_retried_once: Either, FailPoint, since (5, 0);
     C4 what_is_dropped_in_a_listener_neither_waits_nor_leaks: Either, FailPoint;
     C5 thirteen_operations_on_one_connection_all_finish: Either, Shared;
@@ -261,6 +262,21 @@ fn five_failures_of_one_generation_clear_the_pool_once(deployment: &Deployment) 
     });
     assert_eq!(subject.events.count(Event::is_pool_cleared), 1);
     subject.ping().expect("pings");
+}
+
+fn a_connection_that_the_system_gives_up_clears_the_pool(deployment: &Deployment) {
+    if cfg!(not(target_os = "linux")) {
+        return;
+    }
+    // Checks are far apart, so that only the operation can find out.
+    let uri = deployment.uri_with("serverMonitoringMode=poll&heartbeatFrequencyMS=600000");
+    let subject = Observed::configured(deployment, &uri, |options| {
+        options.tcp_user_timeout = Some(Duration::from_millis(500));
+    });
+    subject.ping().expect("connects");
+    let error = write_to_frozen_server(deployment, &subject);
+    assert!(error.is_network() && !error.is_timeout(), "{error:?}");
+    assert_eq!(subject.events.count(Event::is_pool_cleared), 1);
 }
 
 fn failures_of_one_generation_are_each_retried_once(deployment: &Deployment) {

@@ -137,31 +137,50 @@ impl Recorder {
             if let Some(found) = find(&events) {
                 return found;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            assert!(
-                !left.is_zero(),
-                "no {what} within {PATIENCE:?}; the last events were {:#?}",
-                events.iter().rev().take(8).collect::<Vec<_>>()
-            );
-            events = self
-                .log
-                .arrival
-                .wait_timeout(events, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            events = self.wait_for_arrival(events, what, deadline);
         }
     }
 
-    /// Waits until at least `count` events match.
+    /// Waits until at least `count` events match. As long as more of them arrive, none is late.
     pub(crate) fn wait_for_count(
         &self,
         what: &str,
         count: usize,
         matches: impl Fn(&Event) -> bool,
     ) {
-        self.wait_for(what, |events| {
-            (events.iter().filter(|event| matches(event)).count() >= count).then_some(())
-        });
+        let mut deadline = Instant::now() + PATIENCE;
+        let (mut seen, mut found) = (0, 0);
+        let mut events = self.lock();
+        loop {
+            // Only the new ones: who records events waits meanwhile.
+            let new = events.iter().skip(seen);
+            let more = new.filter(|event| matches(event)).count();
+            (seen, found) = (events.len(), found + more);
+            if found >= count {
+                return;
+            }
+            if more > 0 {
+                deadline = Instant::now() + PATIENCE;
+            }
+            events = self.wait_for_arrival(events, what, deadline);
+        }
+    }
+
+    #[track_caller]
+    fn wait_for_arrival<'e>(
+        &self,
+        events: MutexGuard<'e, Vec<Event>>,
+        what: &str,
+        deadline: Instant,
+    ) -> MutexGuard<'e, Vec<Event>> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        assert!(
+            !left.is_zero(),
+            "no {what} within {PATIENCE:?}; the last events were {:#?}",
+            events.iter().rev().take(8).collect::<Vec<_>>()
+        );
+        let waited = self.log.arrival.wait_timeout(events, left);
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// The commands sent so far.

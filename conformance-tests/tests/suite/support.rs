@@ -1,13 +1,14 @@
 //! What the cases share: a client whose events are recorded, operations that last as long as a
 //! case wants, and many threads at once.
 
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, mpsc};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use conformance_tests::behaviour::Deployment;
 
-use super::recorder::Recorder;
+use super::recorder::{PATIENCE, Recorder};
 use super::servers::{operations, wait_until, writable};
 use crate::flavor::driver::bson::{Document, doc};
 use crate::flavor::driver::error::{Error, Result};
@@ -91,6 +92,32 @@ impl Observed {
     }
 }
 
+/// By how much limits of time are longer, because the machine is slow or busy now.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace(u32);
+
+impl Pace {
+    /// Measures how long a few commands take, in units of what they take on an idle machine.
+    pub(crate) fn measure(deployment: &Deployment) -> Self {
+        const COMMANDS: u32 = 20;
+        const USUAL: Duration = Duration::from_millis(20);
+        const MOST: u128 = 20;
+        let subject = Observed::new(deployment, "");
+        subject.ping().expect("connects");
+        let begun = Instant::now();
+        for _ in 0..COMMANDS {
+            subject.ping().expect("pings");
+        }
+        let factor = begun.elapsed().as_micros().div_ceil(USUAL.as_micros());
+        let factor = u32::try_from(factor.clamp(1, MOST)).expect("is small");
+        Self(factor)
+    }
+
+    pub(crate) fn millis(self, millis: u64) -> Duration {
+        Duration::from_millis(millis) * self.0
+    }
+}
+
 /// An operation that keeps its connection and session until it is released.
 pub(crate) struct Held<'a> {
     deployment: &'a Deployment,
@@ -131,6 +158,25 @@ impl<'a> Held<'a> {
         let filter = doc! { "command.sleep": 1, "command.comment": &self.mark };
         operations(self.deployment, writable(self.deployment), filter).pop()
     }
+}
+
+/// What becomes of an insert into a server that was frozen before, and goes on after.
+pub(crate) fn write_to_frozen_server(deployment: &Deployment, subject: &Observed) -> Error {
+    // More than fits into the buffers of both sides.
+    let large = "x".repeat(1_000_000);
+    let documents: Vec<_> = (0..40).map(|_| doc! { "x": &large }).collect();
+    let people = subject.people();
+    let server = deployment.servers().member(0);
+    server.pause().expect("pauses");
+    let (done, outcome) = mpsc::channel();
+    let writing = spawn(move || {
+        let outcome = go!(people.insert_many(documents));
+        done.send(outcome).expect("the case waits");
+    });
+    let outcome = outcome.recv_timeout(PATIENCE);
+    server.resume().expect("goes on");
+    writing.join().expect("does not panic");
+    outcome.expect("ends").expect_err("does not succeed")
 }
 
 /// Runs a function in that many threads that begin together, and gives what each returned.

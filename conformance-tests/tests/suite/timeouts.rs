@@ -1,6 +1,7 @@
 //! How long an operation may take as a whole. The letter T numbers the prose tests of the client
 //! side operations timeout specification. Clients connect before a short limit holds, so that the
-//! limit is spent on what a case is about.
+//! limit is spent on what a case is about; and on a machine that is slow or busy, limits and what
+//! is to outlast them are longer by the same factor.
 
 use std::error::Error as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,7 @@ use conformance_tests::watching_proxy::WatchingProxy;
 
 use super::recorder::Event;
 use super::servers::{FailPoint, secured, secured_uri, uri_of};
-use super::support::{Held, Observed};
+use super::support::{Held, Observed, Pace};
 use crate::flavor::driver::Collection;
 use crate::flavor::driver::bson::{Bson, Document, doc};
 use crate::flavor::driver::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR};
@@ -49,8 +50,9 @@ fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn blocking(commands: &[&str], millis: i32) -> Document {
-    doc! { "failCommands": commands.to_vec(), "blockConnection": true, "blockTimeMS": millis }
+fn blocking(commands: &[&str], time: Duration) -> Document {
+    let time = i64::try_from(time.as_millis()).expect("is short");
+    doc! { "failCommands": commands.to_vec(), "blockConnection": true, "blockTimeMS": time }
 }
 
 #[track_caller]
@@ -84,9 +86,10 @@ fn hasty_bucket(subject: &Observed, timeout: Duration) -> GridFsBucket {
 }
 
 fn a_reply_that_came_too_late_is_never_taken_for_another(deployment: &Deployment) {
+    let pace = Pace::measure(deployment);
     let subject = Observed::new(deployment, "").with_people(1);
-    let people = hasty(&subject, millis(200));
-    let slow = FailPoint::times(deployment, 1, blocking(&["aggregate"], 1000));
+    let people = hasty(&subject, pace.millis(300));
+    let slow = FailPoint::times(deployment, 1, blocking(&["aggregate"], pace.millis(1500)));
     let error = go!(people.count_documents(doc! {})).expect_err("takes too long");
     assert_timed_out(&error);
     drop(slow);
@@ -97,6 +100,7 @@ fn a_reply_that_came_too_late_is_never_taken_for_another(deployment: &Deployment
 }
 
 fn a_command_whose_time_is_up_before_it_goes_out_costs_no_connection(deployment: &Deployment) {
+    let pace = Pace::measure(deployment);
     let is_slow = AtomicBool::new(true);
     let subject = Observed::configured(deployment, &deployment.uri(), |options| {
         options.command_event_handler = Some(EventHandler::callback(move |event| {
@@ -105,11 +109,11 @@ fn a_command_whose_time_is_up_before_it_goes_out_costs_no_connection(deployment:
             };
             if started.command_name == "find" && is_slow.swap(false, Ordering::Relaxed) {
                 // The listener takes more time than the operation has.
-                thread::sleep(millis(600));
+                thread::sleep(pace.millis(600));
             }
         }));
     });
-    let people = hasty(&subject, millis(300));
+    let people = hasty(&subject, pace.millis(300));
     assert_timed_out(&go!(people.find_one(doc! {})).expect_err("is not begun"));
     subject.ping().expect("pings");
     assert_eq!(subject.events.count(Event::is_connection_created), 1);
@@ -117,8 +121,11 @@ fn a_command_whose_time_is_up_before_it_goes_out_costs_no_connection(deployment:
 }
 
 fn a_timeout_holds_in_the_wait_queue_in_place_of_the_queues_own(deployment: &Deployment) {
-    let subject = Observed::new(deployment, "maxPoolSize=1&waitQueueTimeoutMS=50");
-    let people = hasty(&subject, millis(400));
+    let pace = Pace::measure(deployment);
+    let of_queue = pace.millis(200).as_millis();
+    let options = format!("maxPoolSize=1&waitQueueTimeoutMS={of_queue}");
+    let subject = Observed::new(deployment, &options);
+    let people = hasty(&subject, pace.millis(600));
     let held = Held::start(deployment, &subject.client);
     let of_queue = subject.ping().expect_err("the only connection is in use");
     assert!(
@@ -133,10 +140,11 @@ fn a_timeout_holds_in_the_wait_queue_in_place_of_the_queues_own(deployment: &Dep
 }
 
 fn the_batches_of_many_inserts_share_one_timeout(deployment: &Deployment) {
+    let pace = Pace::measure(deployment);
     let subject = Observed::new(deployment, "").with_people(1);
-    let people = hasty(&subject, millis(5600));
+    let people = hasty(&subject, pace.millis(5900));
     subject.events.forget();
-    let _slow = FailPoint::times(deployment, 2, blocking(&["insert"], 3000));
+    let _slow = FailPoint::times(deployment, 2, blocking(&["insert"], pace.millis(3000)));
     let large = "x".repeat(1_000_000);
     let documents = (1..=50).map(|id| doc! { "_id": id, "x": &large });
     let error = go!(people.insert_many(documents)).expect_err("takes too long");
@@ -145,7 +153,9 @@ fn the_batches_of_many_inserts_share_one_timeout(deployment: &Deployment) {
 }
 
 fn in_the_background_the_timeout_holds_for_each_command(deployment: &Deployment) {
-    let warmed = |mode: Document, data, timeout_ms| {
+    let pace = Pace::measure(deployment);
+    let warmed = |mode: Document, data, timeout: Duration| {
+        let timeout_ms = timeout.as_millis();
         let options = format!("authSource=admin&minPoolSize=1&timeoutMS={timeout_ms}");
         let uri = secured_uri(deployment, "root:secret", &options);
         let subject = Observed::at(deployment, &uri);
@@ -154,7 +164,11 @@ fn in_the_background_the_timeout_holds_for_each_command(deployment: &Deployment)
         subject
     };
     let once = doc! { "times": 1 };
-    let subject = warmed(once, blocking(&["saslContinue"], 1000), 100);
+    let subject = warmed(
+        once,
+        blocking(&["saslContinue"], pace.millis(1000)),
+        pace.millis(100),
+    );
     let events = &subject.events;
     events.wait_for_count("connection", 1, Event::is_connection_created);
     events.wait_for_count("end of it", 1, Event::is_connection_closed);
@@ -162,16 +176,21 @@ fn in_the_background_the_timeout_holds_for_each_command(deployment: &Deployment)
     assert_eq!(events.count(Event::is_pool_cleared), 0);
     let often = doc! { "times": 1000 };
     let commands = ["hello", "isMaster", "saslContinue"];
-    let subject = warmed(often, blocking(&commands, 600), 1500);
+    let subject = warmed(
+        often,
+        blocking(&commands, pace.millis(600)),
+        pace.millis(1500),
+    );
     let events = &subject.events;
     events.wait_for_count("connection", 1, Event::is_connection_ready);
     assert_eq!(events.count(Event::is_connection_closed), 0);
 }
 
 fn all_the_documents_of_a_cursor_share_one_timeout(deployment: &Deployment) {
+    let pace = Pace::measure(deployment);
     let subject = Observed::new(deployment, "").with_people(7);
-    let people = hasty(&subject, millis(1500));
-    let _slow = FailPoint::times(deployment, 3, blocking(&["getMore"], 900));
+    let people = hasty(&subject, pace.millis(1700));
+    let _slow = FailPoint::times(deployment, 3, blocking(&["getMore"], pace.millis(900)));
     let cursor = go!(people.find(doc! {}).batch_size(2)).expect("finds");
     let found: Result<Vec<Document>, _> = collect!(cursor);
     assert_timed_out(&found.expect_err("takes too long"));
@@ -182,12 +201,13 @@ fn all_the_documents_of_a_cursor_share_one_timeout(deployment: &Deployment) {
 }
 
 fn one_call_of_a_tailable_cursor_has_one_timeout(deployment: &Deployment) {
+    let pace = Pace::measure(deployment);
     let subject = Observed::new(deployment, "");
     let database = subject.database();
     go!(database.create_collection("people").capped(true).size(4096)).expect("creates");
     let subject = subject.with_people(1);
-    let people = hasty(&subject, millis(2000));
-    let _slow = FailPoint::times(deployment, 1000, blocking(&["getMore"], 1400));
+    let people = hasty(&subject, pace.millis(2700));
+    let _slow = FailPoint::times(deployment, 1000, blocking(&["getMore"], pace.millis(1400)));
     let find = people.find(doc! {}).cursor_type(CursorType::Tailable);
     let mut cursor = go!(find).expect("finds");
     assert!(wait!(cursor.advance()).expect("is at hand"));
@@ -198,11 +218,12 @@ fn one_call_of_a_tailable_cursor_has_one_timeout(deployment: &Deployment) {
 }
 
 fn one_call_of_a_change_stream_has_one_timeout_and_the_next_goes_on(deployment: &Deployment) {
+    let pace = Pace::measure(deployment);
     let subject = Observed::new(deployment, "").with_people(1);
-    let people = hasty(&subject, millis(2000));
+    let people = hasty(&subject, pace.millis(2700));
     let watch = people.watch().max_await_time(millis(50));
     let mut changes = go!(watch).expect("opens");
-    let slow = FailPoint::times(deployment, 1000, blocking(&["getMore"], 1400));
+    let slow = FailPoint::times(deployment, 1000, blocking(&["getMore"], pace.millis(1400)));
     let error = next!(changes).expect("tells of the timeout");
     assert_timed_out(&error.expect_err("takes too long"));
     assert_eq!(subject.events.commands_named("getMore").len(), 2);
@@ -214,18 +235,20 @@ fn one_call_of_a_change_stream_has_one_timeout_and_the_next_goes_on(deployment: 
 }
 
 fn closing_an_upload_can_run_out_of_time(deployment: &Deployment) {
+    let pace = Pace::measure(deployment);
     let subject = Observed::new(deployment, "");
-    let bucket = hasty_bucket(&subject, millis(250));
-    let _slow = FailPoint::times(deployment, 1, blocking(&["insert"], 1000));
+    let bucket = hasty_bucket(&subject, pace.millis(400));
+    let _slow = FailPoint::times(deployment, 1, blocking(&["insert"], pace.millis(1500)));
     let mut upload = go!(bucket.open_upload_stream("file")).expect("opens");
     wait!(upload.write_all(&[0x12])).expect("is kept");
     assert_timed_out(&wait!(upload.close()).expect_err("takes too long"));
 }
 
 fn aborting_an_upload_can_run_out_of_time(deployment: &Deployment) {
+    let pace = Pace::measure(deployment);
     let subject = Observed::new(deployment, "");
-    let bucket = hasty_bucket(&subject, millis(400));
-    let _slow = FailPoint::times(deployment, 1, blocking(&["delete"], 1500));
+    let bucket = hasty_bucket(&subject, pace.millis(600));
+    let _slow = FailPoint::times(deployment, 1, blocking(&["delete"], pace.millis(2000)));
     let mut upload = go!(bucket.open_upload_stream("file")).expect("opens");
     wait!(upload.write_all(&[1, 2, 3, 4])).expect("is kept");
     wait!(upload.flush()).expect("stores two chunks");
@@ -233,14 +256,15 @@ fn aborting_an_upload_can_run_out_of_time(deployment: &Deployment) {
 }
 
 fn reading_a_download_can_run_out_of_time(deployment: &Deployment) {
+    let pace = Pace::measure(deployment);
     let subject = Observed::new(deployment, "");
-    let bucket = hasty_bucket(&subject, millis(400));
+    let bucket = hasty_bucket(&subject, pace.millis(600));
     let id = go!(bucket
         .upload_from_reader("file", &[0_u8; 10][..])
         .timeout(millis(20_000)));
     let id = id.expect("uploads");
     let mut download = go!(bucket.open_download_stream(id)).expect("opens");
-    let _slow = FailPoint::times(deployment, 1, blocking(&["find"], 1500));
+    let _slow = FailPoint::times(deployment, 1, blocking(&["find"], pace.millis(2000)));
     subject.events.forget();
     let error = wait!(download.read(&mut [0; 10])).expect_err("takes too long");
     let error = Error::from(error);
@@ -312,14 +336,19 @@ fn each_command_of_a_login_tells_the_server_what_is_left(deployment: &Deployment
 }
 
 fn the_shorter_limit_ends_the_login(deployment: &Deployment) {
+    let pace = Pace::measure(deployment);
+    let (short, long) = (
+        pace.millis(1500).as_millis(),
+        pace.millis(20_000).as_millis(),
+    );
     for (options, limit) in [
-        ("timeoutMS=1500", "timeoutMS"),
+        (format!("timeoutMS={short}"), "timeoutMS"),
         (
-            "timeoutMS=20000&serverSelectionTimeoutMS=1500",
+            format!("timeoutMS={long}&serverSelectionTimeoutMS={short}"),
             "serverSelectionTimeoutMS",
         ),
     ] {
-        let data = blocking(&["saslContinue"], 4000);
+        let data = blocking(&["saslContinue"], pace.millis(4000));
         let _slow = FailPoint::on_secured(deployment, doc! { "times": 1 }, data);
         let options = format!("authSource=admin&{options}");
         let uri = secured_uri(deployment, "root:secret", &options);
@@ -335,7 +364,10 @@ fn the_shorter_limit_ends_the_login(deployment: &Deployment) {
 
 /// Here a session ends when it is dropped, so there is no call to give a timeout of its own to.
 fn the_abort_of_a_dropped_session_has_the_timeout(deployment: &Deployment) {
-    for (options, default_timeout) in [("timeoutMS=500", None), ("", Some(millis(500)))] {
+    let pace = Pace::measure(deployment);
+    let short = pace.millis(800);
+    let of_client = format!("timeoutMS={}", short.as_millis());
+    for (options, default_timeout) in [(&*of_client, None), ("", Some(short))] {
         let subject = Observed::new(deployment, options);
         let people = subject.people();
         go!(people.insert_one(doc! {}).timeout(millis(20_000))).expect("connects");
@@ -346,7 +378,11 @@ fn the_abort_of_a_dropped_session_has_the_timeout(deployment: &Deployment) {
         let mut session = go!(start).expect("starts a session");
         go!(session.start_transaction()).expect("starts");
         go!(people.insert_one(doc! {}).session(&mut session)).expect("inserts");
-        let _slow = FailPoint::times(deployment, 1, blocking(&["abortTransaction"], 2500));
+        let _slow = FailPoint::times(
+            deployment,
+            1,
+            blocking(&["abortTransaction"], pace.millis(3000)),
+        );
         drop(session);
         let error = subject.events.wait_for("end of the abort", |events| {
             events.iter().find_map(|event| match event {
@@ -365,11 +401,12 @@ fn the_abort_of_a_dropped_session_has_the_timeout(deployment: &Deployment) {
 }
 
 fn an_abort_has_the_whole_timeout_again(deployment: &Deployment) {
+    let pace = Pace::measure(deployment);
     let subject = Observed::new(deployment, "").with_people(1);
     let people = subject.people();
     let session = subject.client.start_session();
-    let mut session = go!(session.default_timeout(millis(300))).expect("starts a session");
-    let data = blocking(&["insert", "abortTransaction"], 1000);
+    let mut session = go!(session.default_timeout(pace.millis(400))).expect("starts a session");
+    let data = blocking(&["insert", "abortTransaction"], pace.millis(1500));
     let _slow = FailPoint::times(deployment, 2, data);
     subject.events.forget();
     let outcome = run_in_transaction!(session.start_transaction(), |session| {
@@ -380,11 +417,12 @@ fn an_abort_has_the_whole_timeout_again(deployment: &Deployment) {
 }
 
 fn the_attempts_at_a_transaction_share_one_timeout(deployment: &Deployment) {
+    let pace = Pace::measure(deployment);
     let subject = Observed::new(deployment, "").with_people(1);
     let people = subject.people();
     let session = subject.client.start_session();
-    let mut session = go!(session.default_timeout(millis(500))).expect("starts a session");
-    let mut data = blocking(&["insert"], 25);
+    let mut session = go!(session.default_timeout(pace.millis(1000))).expect("starts a session");
+    let mut data = blocking(&["insert"], millis(25));
     data.insert("errorCode", 24);
     data.insert("errorLabels", vec![TRANSIENT_TRANSACTION_ERROR]);
     let _failing = FailPoint::times(deployment, 10_000, data);

@@ -3,7 +3,7 @@
 use conformance_tests::behaviour::Deployment;
 
 use super::recorder::Event;
-use super::support::Observed;
+use super::support::{Observed, write_to_frozen_server};
 use crate::flavor::driver::bson::{Bson, Document, doc};
 use crate::flavor::driver::error::ErrorKind;
 use crate::flavor::driver::options::{Acknowledgment, Collation, Hint, WriteConcern};
@@ -17,6 +17,7 @@ conformance_tests::behaviours! {
     U1 refusals_go_unnoticed_and_leave_the_connection_in_step: Either, Shared;
     U1 a_pipeline_that_writes_leaves_the_connection_in_step: Either, Shared;
     U1 every_option_of_an_acknowledged_write_is_sent: Either, Shared, since (4, 4);
+    U1 a_write_to_a_frozen_server_ends_when_the_monitor_finds_out: Standalone, Disturbs;
     U1 a_journal_makes_no_unacknowledged_write_and_is_refused: Either, Shared;
 }
 
@@ -164,4 +165,13 @@ fn a_journal_makes_no_unacknowledged_write_and_is_refused(deployment: &Deploymen
         "{error:?}"
     );
     assert_eq!(subject.events.command_names(), "");
+}
+
+fn a_write_to_a_frozen_server_ends_when_the_monitor_finds_out(deployment: &Deployment) {
+    let options = "w=0&connectTimeoutMS=2000&heartbeatFrequencyMS=500&retryWrites=false";
+    let subject = Observed::new(deployment, options);
+    subject.ping().expect("connects");
+    let error = write_to_frozen_server(deployment, &subject);
+    let is_cleared = matches!(*error.kind, ErrorKind::ConnectionPoolCleared { .. });
+    assert!(is_cleared, "{error:?}");
 }

@@ -1,7 +1,7 @@
 //! A socket that speaks request and reply, one at a time.
 
 use std::{
-    io,
+    io, mem,
     sync::atomic::{AtomicI32, Ordering},
 };
 
@@ -9,7 +9,10 @@ use bson::{RawDocument, oid::ObjectId};
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::RoundTripLimit;
+use super::{
+    RoundTripLimit,
+    spare::{self, KEPT},
+};
 use crate::{
     address::ServerAddress,
     background::RuntimeId,
@@ -30,8 +33,8 @@ use crate::{
 const READ_ROOM: usize = 8 * 1024;
 /// The most room made at once for a reply, so that a lie about its length costs little.
 const READ_ROOM_AT_ONCE: usize = 1024 * 1024;
-/// A buffer that has grown beyond this is given back after the message.
-const KEPT_BUFFER: usize = 1024 * 1024;
+/// What the buffer for commands begins with.
+const COMMAND_ROOM: usize = 1024;
 
 /// What a server said about itself when the connection was made.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +84,8 @@ pub(crate) struct Connection {
     id: u32,
     facts: ServerFacts,
     outgoing: Vec<u8>,
+    /// Whether the last command was large, so that the next may be as well.
+    sends_large: bool,
     /// Where the documents of the prepared command's sequences belong.
     gaps: Gaps,
     inbound: BytesMut,
@@ -102,7 +107,8 @@ impl Connection {
             address,
             id,
             facts: ServerFacts::default(),
-            outgoing: Vec::with_capacity(1024),
+            outgoing: Vec::new(),
+            sends_large: false,
             gaps: Gaps::default(),
             inbound: BytesMut::new(),
             mid_message: false,
@@ -213,11 +219,28 @@ impl Connection {
         flags: MessageFlags,
         write: impl FnOnce(&mut MessageWriter<'_>) -> Result<()>,
     ) -> Result<i32> {
+        if self.outgoing.capacity() == 0 {
+            let spare = self.sends_large.then(|| spare::OUTGOING.take()).flatten();
+            self.outgoing = spare.unwrap_or_else(|| Vec::with_capacity(COMMAND_ROOM));
+        }
         let request_id = next_request_id();
         let mut message = MessageWriter::begin(&mut self.outgoing, flags);
-        write(&mut message)?;
-        self.gaps = message.finish(request_id, self.facts.max_message_size)?;
+        let max_message_size = self.facts.max_message_size;
+        let gaps = write(&mut message).and_then(|()| message.finish(request_id, max_message_size));
+        self.gaps = gaps.inspect_err(|_| self.release_outgoing())?;
         Ok(request_id)
+    }
+
+    /// Gives the buffer of a large command up, after the command was sent or will not be.
+    pub(crate) fn release_outgoing(&mut self) {
+        let capacity = self.outgoing.capacity();
+        self.sends_large = capacity > KEPT;
+        if self.sends_large {
+            let large = mem::take(&mut self.outgoing);
+            if capacity <= spare::LARGEST {
+                spare::OUTGOING.put(large);
+            }
+        }
     }
 
     /// The prepared command, without the documents beside it, for those who listen.
@@ -283,6 +306,8 @@ impl Connection {
             .streams_after
             .take()
             .ok_or_else(|| Error::internal("no reply follows the last one of its own accord"))?;
+        // What it answers was prepared for those who listen, and is not sent.
+        self.release_outgoing();
         let receive = self.receive(response_to);
         let outcome = deadline.bound("waiting for the next reply", receive);
         let outcome = outcome.await.flatten();
@@ -330,9 +355,7 @@ impl Connection {
             self.stream.write_all_buf(&mut message).await?;
         }
         self.stream.flush().await?;
-        if self.outgoing.capacity() > KEPT_BUFFER {
-            self.outgoing = Vec::with_capacity(1024);
-        }
+        self.release_outgoing();
         Ok(())
     }
 
@@ -348,6 +371,7 @@ impl Connection {
         let largest = self.facts.max_message_size.max(DEFAULT_MAX_MESSAGE_SIZE);
         let header = Header::parse(start, largest)?;
         header.expect_response_to(request_id)?;
+        let small = self.make_room(header.length);
         while self.inbound.len() < header.length {
             let missing = header.length - self.inbound.len();
             let room = self.inbound.len().max(READ_ROOM_AT_ONCE);
@@ -355,11 +379,28 @@ impl Connection {
             self.read_some().await?;
         }
         let message = self.inbound.split_to(header.length).freeze();
-        if message.len() > KEPT_BUFFER && self.inbound.is_empty() {
+        if message.len() > KEPT && self.inbound.is_empty() {
             // Otherwise the connection would keep the whole allocation alive.
-            self.inbound = BytesMut::new();
+            let large = mem::replace(&mut self.inbound, small.unwrap_or_default());
+            if message.len() <= spare::LARGEST {
+                spare::INBOUND.put(large);
+            }
         }
         Reply::parse(message, &header)
+    }
+
+    /// Goes on in a large buffer when the reply is large and there is one. Gives the small one,
+    /// empty, for the time after.
+    fn make_room(&mut self, length: usize) -> Option<BytesMut> {
+        if length <= KEPT.max(self.inbound.capacity()) || length > spare::LARGEST {
+            return None;
+        }
+        let mut large = spare::INBOUND.take()?;
+        large.reserve(length);
+        large.extend_from_slice(&self.inbound);
+        let mut small = mem::replace(&mut self.inbound, large);
+        small.clear();
+        Some(small)
     }
 
     async fn read_some(&mut self) -> Result<()> {
@@ -388,4 +429,72 @@ impl Connection {
 fn next_request_id() -> i32 {
     static NEXT: AtomicI32 = AtomicI32::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::rawdoc;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::conn::spare::KEPT;
+
+    /// A connection whose peer answers every message with the same one.
+    async fn echoing() -> Connection {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            while let Ok(length) = socket.read_u32_le().await {
+                let mut message = vec![0; usize::try_from(length).unwrap()];
+                message[..4].copy_from_slice(&length.to_le_bytes());
+                socket.read_exact(&mut message[4..]).await.unwrap();
+                message.copy_within(4..8, 8);
+                socket.write_all(&message).await.unwrap();
+            }
+        });
+        let stream = Stream::Plain(TcpStream::connect(address).await.unwrap().into());
+        Connection::new(stream, address.into(), 1)
+    }
+
+    async fn echo(connection: &mut Connection, text: &str) -> Reply {
+        let write = |body: &mut DocumentWriter<'_>| body.append_str("x", text);
+        let reply = connection.round_trip(write).await.unwrap();
+        assert_eq!(reply.document(), &*rawdoc! { "x": text });
+        reply
+    }
+
+    #[tokio::test]
+    async fn a_connection_keeps_no_large_buffers_between_messages() {
+        let mut connection = echoing().await;
+        for size in [10, 100_000, 1_000_000, 3_000_000, 70_000, 10] {
+            let text = "x".repeat(size);
+            for _ in 0..3 {
+                let reply = echo(&mut connection, &text).await;
+                let kept = (
+                    connection.outgoing.capacity(),
+                    connection.inbound.capacity(),
+                );
+                assert!(kept.0 <= KEPT && kept.1 <= KEPT, "{kept:?} of {size}");
+                drop(reply);
+                // What the reply was read into is free now.
+                connection.inbound.reserve(1);
+                let kept = connection.inbound.capacity();
+                assert!(kept <= KEPT, "{kept} of {size}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_that_is_not_sent_leaves_no_large_buffer() {
+        let mut connection = echoing().await;
+        let refused = connection.prepare(MessageFlags::NONE, |message| {
+            let mut body = message.body();
+            body.append_str("x", &"x".repeat(1_000_000))?;
+            Err(Error::internal("refused"))
+        });
+        refused.unwrap_err();
+        assert!(connection.outgoing.capacity() <= KEPT);
+        echo(&mut connection, "x").await;
+    }
 }

@@ -6,6 +6,7 @@ mod environment;
 mod handshake;
 mod key_cache;
 mod round_trip_limit;
+mod spare;
 
 pub(crate) use connection::{Connection, ServerFacts};
 pub(crate) use handshake::{Handshaker, MonitorHello};

@@ -191,12 +191,15 @@ impl Error {
     }
 
     /// Whether a limit of time ended the operation, on either side.
+    ///
+    /// A connection that the operating system gives up because the peer no longer acknowledges
+    /// anything (`ETIMEDOUT`) is lost, not slow: that is a network error and not a timeout.
     pub fn is_timeout(&self) -> bool {
         match &*self.kind {
             ErrorKind::Timeout { .. }
             | ErrorKind::OperationTimeout { .. }
             | ErrorKind::ServerSelection { .. } => true,
-            ErrorKind::Io(error) => error.kind() == std::io::ErrorKind::TimedOut,
+            ErrorKind::Io(error) => is_limit(error),
             _ => self.has_expired_part() || self.ended_by().is_some_and(Self::is_timeout),
         }
     }
@@ -297,6 +300,11 @@ where
 
 /// For code that reads or writes a file in GridFS through the traits of [`std::io`]. Turning it
 /// back with `?` gives the same kind of error again.
+/// Whether a limit of the driver's, and not the operating system, found that time was up.
+pub(crate) fn is_limit(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none()
+}
+
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &*error.kind {
@@ -346,6 +354,18 @@ mod tests {
         fn crosses<T: Send + Sync + Clone + 'static>() {}
         crosses::<Error>();
         assert_eq!(size_of::<Error>(), 2 * size_of::<usize>());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_peer_that_the_kernel_finds_dead_is_no_timeout() {
+        const ETIMEDOUT: i32 = 110;
+        let lost = Error::from(io::Error::from_raw_os_error(ETIMEDOUT));
+        assert!(lost.is_network() && !lost.is_timeout());
+        let through = Error::from(io::Error::from(lost));
+        assert!(through.is_network() && !through.is_timeout());
+        let slow = Error::from(io::Error::from(io::ErrorKind::TimedOut));
+        assert!(slow.is_network() && slow.is_timeout());
     }
 
     #[test]

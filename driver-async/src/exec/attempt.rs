@@ -17,7 +17,7 @@ use crate::{
     deadline::{Cause, Deadline},
     error::{Error, ErrorKind, Result},
     operation::{Operation, Retryability, Target},
-    pool::PooledConnection,
+    pool::{Interrupt, PooledConnection, until_interrupted},
     proto::{
         cluster_time::ClusterTime,
         retry,
@@ -191,12 +191,16 @@ impl<O: Operation> Call<'_, O> {
         // To write the command, and to tell of it, took time as well. A command that would come
         // too late would cost the connection.
         if let Err(error) = self.left_for_server() {
+            connection.release_outgoing();
             monitored.end(Err(&error));
             return Err(error);
         }
         let sequences = self.operation.sequences();
         if !self.is_acknowledged() {
-            let sent = connection.send_unacknowledged(&sequences, &deadline).await;
+            let interrupt = connection.interrupt().clone();
+            let sending = connection.send_unacknowledged(&sequences, &deadline);
+            let sent = until_interrupted(&interrupt, sending).await;
+            let sent = sent.unwrap_or_else(|| Err(Interrupt::error(server.address())));
             monitored.end_unacknowledged(&sent);
             sent.map_err(|error| error.with_command(self.operation.name()))?;
             return self.operation.unacknowledged();

@@ -40,15 +40,22 @@ impl GivenUp {
     pub(super) fn is_over(&self) -> bool {
         self.0.has_changed().is_err()
     }
+}
 
-    /// Waits until the server has looked at the command, or is out of reach.
-    pub(super) async fn over(mut self) {
-        // The task may be on a runtime that nobody drives, so this has a limit of its own.
-        let limit = patience();
-        // Nothing is ever sent: the sender goes away.
-        let over = limit.bound("the end of a connection", self.0.changed());
-        let _: Result<_> = over.await;
-    }
+/// Waits until servers have looked at the commands, or are out of reach; no longer than half of the
+/// time that is left until the deadline, as a command is to follow.
+pub(super) async fn over(commands: impl IntoIterator<Item = GivenUp>, deadline: &Deadline) {
+    // Their tasks may be on a runtime that nobody drives, so this has a limit of its own. All
+    // have begun, so one limit is enough for all.
+    let left = deadline.remaining().map(|left| left / 2);
+    let limit = Deadline::after_optional(left, Cause::Operation).or_earlier(patience());
+    let all_over = async {
+        for mut command in commands {
+            // Nothing is ever sent: the sender goes away.
+            let _ = command.0.changed().await;
+        }
+    };
+    let _: Result<_> = limit.bound("the end of a connection", all_over).await;
 }
 
 fn patience() -> Deadline {
@@ -104,6 +111,26 @@ impl Drop for Outstanding<'_> {
             && self.connection.is_unanswered()
         {
             session.give_up(self.connection.take());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_longer_than_there_is_time_however_many_were_given_up() {
+        let (_going_on, receiver) = watch::channel(());
+        let given_up = vec![GivenUp(receiver); 3];
+        let short = Duration::from_millis(10);
+        for (limit, wanted) in [(Some(2 * short), short), (None, PATIENCE)] {
+            let begun = Instant::now();
+            let deadline = Deadline::after_optional(limit, Cause::Operation);
+            over(given_up.clone(), &deadline).await;
+            assert_eq!(begun.elapsed(), wanted);
         }
     }
 }

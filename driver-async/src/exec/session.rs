@@ -5,7 +5,7 @@ use std::{mem, sync::Arc};
 use bson::{RawDocument, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
 
-use super::given_up::GivenUp;
+use super::given_up::{self, GivenUp};
 use crate::{
     address::ServerAddress,
     clock,
@@ -13,7 +13,7 @@ use crate::{
     deadline::Deadline,
     error::{Error, Result},
     exec::{self, Executor},
-    operation::{KillSessions, Operation},
+    operation::{EndTransaction, KillSessions, Operation},
     options::SessionOptions,
     pool::{PooledConnection, Purpose},
     proto::{
@@ -165,9 +165,7 @@ fn kill(
     let given_up: Vec<_> = given_up.into_iter().collect();
     let in_background = executor.clone();
     executor.spawn(async move {
-        for command in given_up {
-            command.over().await;
-        }
+        given_up::over(given_up, &Deadline::NEVER).await;
         for address in addresses {
             let mut kill = KillSessions::new(session_id, address);
             if let Err(error) = exec::execute(&in_background, &mut kill).await {
@@ -296,13 +294,14 @@ impl ExplicitSession {
     }
 
     /// Waits until servers have looked at the commands that were given up: a transaction that began
-    /// after its end would stay open until the server's limit.
-    pub(crate) async fn given_up_are_over(&self) {
+    /// after its end would stay open until the server's limit. The wait is a part of `ending` and of
+    /// the time that it has.
+    pub(crate) async fn given_up_are_over(&self, ending: &EndTransaction) {
+        let timeout = || ending.timeout().deadline(clock::now);
+        let deadline = self.deadline(ending.in_session()).or_else(timeout);
         // They stay there, as this future may be dropped.
         let given_up = self.given_up.lock().clone();
-        for command in given_up {
-            command.over().await;
-        }
+        given_up::over(given_up, &deadline.unwrap_or(Deadline::NEVER)).await;
     }
 
     /// Gives the connection back, if there is one.

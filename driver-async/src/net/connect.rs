@@ -22,6 +22,15 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(120);
 /// How long each probe waits for an answer; the operating system sends nine or so.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How the sockets of one client are made.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sockets {
+    /// How they are encrypted; `None` for not at all.
+    pub(crate) tls: Option<tls::Config>,
+    /// How long the peer's system may leave bytes unacknowledged; `None` for the system's own limit.
+    pub(crate) user_timeout: Option<Duration>,
+}
+
 /// Connects to a server: resolves its name, tries each of its addresses, and encrypts.
 ///
 /// The deadline covers all of it. Dropping the future closes every socket it has opened.
@@ -30,15 +39,15 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// A DNS error, or a network error that names each address that was tried; both name the server.
 pub(crate) async fn connect(
     address: &ServerAddress,
-    tls: Option<&tls::Config>,
+    sockets: &Sockets,
     deadline: &Deadline,
 ) -> Result<Stream> {
     let stream = match address {
         ServerAddress::Tcp { host, .. } => {
             let port = address.port().unwrap_or(crate::address::DEFAULT_PORT);
-            connect_tcp(host, port, tls, deadline).await
+            connect_tcp(host, port, sockets, deadline).await
         }
-        ServerAddress::Unix { path } => connect_unix(path, tls, deadline).await,
+        ServerAddress::Unix { path } => connect_unix(path, sockets, deadline).await,
     };
     stream.map_err(|error| error.with_address(address))
 }
@@ -46,7 +55,7 @@ pub(crate) async fn connect(
 async fn connect_tcp(
     host: &str,
     port: u16,
-    tls: Option<&tls::Config>,
+    sockets: &Sockets,
     deadline: &Deadline,
 ) -> Result<Stream> {
     let addresses = deadline
@@ -59,7 +68,8 @@ async fn connect_tcp(
         .map_err(Unreachable::into_error)?;
     tcp.set_nodelay(true)?;
     keep_alive(&tcp)?;
-    match tls {
+    limit_silence(&tcp, sockets.user_timeout)?;
+    match &sockets.tls {
         None => Ok(Stream::Plain(tcp.into())),
         Some(config) => {
             deadline
@@ -72,10 +82,10 @@ async fn connect_tcp(
 #[cfg(unix)]
 async fn connect_unix(
     path: &std::path::Path,
-    tls: Option<&tls::Config>,
+    sockets: &Sockets,
     deadline: &Deadline,
 ) -> Result<Stream> {
-    if tls.is_some() {
+    if sockets.tls.is_some() {
         return Err(crate::error::ErrorKind::InvalidTlsConfig {
             message: "a Unix domain socket cannot be encrypted: use a host and port, or leave \
                       tls=true out"
@@ -91,7 +101,7 @@ async fn connect_unix(
 #[cfg(not(unix))]
 async fn connect_unix(
     _path: &std::path::Path,
-    _tls: Option<&tls::Config>,
+    _sockets: &Sockets,
     _deadline: &Deadline,
 ) -> Result<Stream> {
     Err(crate::error::Error::invalid_argument(
@@ -144,6 +154,26 @@ fn keep_alive(tcp: &TcpStream) -> io::Result<()> {
     #[cfg(not(any(target_os = "openbsd", target_os = "haiku", target_os = "solaris")))]
     let keepalive = keepalive.with_interval(KEEPALIVE_INTERVAL);
     SockRef::from(tcp).set_tcp_keepalive(&keepalive)
+}
+
+/// Has the system give the connection up when the peer's acknowledges nothing for so long. Its own
+/// limit is a quarter of an hour on Linux, for which an operation would hang on a peer that is gone
+/// without a word.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
+fn limit_silence(tcp: &TcpStream, user_timeout: Option<Duration>) -> io::Result<()> {
+    // What the system cannot express is as good as none.
+    let limit =
+        user_timeout.filter(|limit| limit.as_millis() <= u128::from(i32::MAX.unsigned_abs()));
+    match limit {
+        Some(limit) => SockRef::from(tcp).set_tcp_user_timeout(Some(limit)),
+        None => Ok(()),
+    }
+}
+
+/// Other systems have no such limit for one socket.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "fuchsia")))]
+fn limit_silence(_tcp: &TcpStream, _user_timeout: Option<Duration>) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(test)]
@@ -242,7 +272,9 @@ mod tests {
     async fn connects_with_no_delay_and_keepalive() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().into();
-        let stream = connect(&address, None, &Deadline::NEVER).await.unwrap();
+        let stream = connect(&address, &Sockets::default(), &Deadline::NEVER)
+            .await
+            .unwrap();
         let Stream::Plain(socket) = stream else {
             panic!("{stream:?} is encrypted")
         };
@@ -252,10 +284,32 @@ mod tests {
         assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_IDLE);
     }
 
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_system_is_told_how_long_a_peer_may_be_silent() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().into();
+        let limit = Some(Duration::from_secs(60));
+        for (user_timeout, wanted) in [(limit, limit), (None, None), (Some(Duration::MAX), None)] {
+            let sockets = Sockets {
+                user_timeout,
+                ..Sockets::default()
+            };
+            let stream = connect(&address, &sockets, &Deadline::NEVER).await.unwrap();
+            let Stream::Plain(socket) = stream else {
+                panic!("{stream:?} is encrypted")
+            };
+            let told = socket.raw().unwrap().tcp_user_timeout().unwrap();
+            assert_eq!(told.filter(|told| !told.is_zero()), wanted);
+        }
+    }
+
     #[tokio::test]
     async fn a_refused_connection_names_the_server() {
         let address = dead_address().await.into();
-        let error = connect(&address, None, &Deadline::NEVER).await.unwrap_err();
+        let error = connect(&address, &Sockets::default(), &Deadline::NEVER)
+            .await
+            .unwrap_err();
         assert_eq!(error.address(), Some(&address));
         let ErrorKind::Io(io) = &*error.kind else {
             panic!("{error:?} is not a network error")
@@ -282,7 +336,9 @@ mod tests {
     #[tokio::test]
     async fn an_absent_unix_socket_is_named_in_the_error() {
         let address = ServerAddress::parse("/no/such/mongodb.sock").unwrap();
-        let error = connect(&address, None, &Deadline::NEVER).await.unwrap_err();
+        let error = connect(&address, &Sockets::default(), &Deadline::NEVER)
+            .await
+            .unwrap_err();
         assert!(error.is_network());
         assert!(
             error.to_string().starts_with("/no/such/mongodb.sock: "),

@@ -11,6 +11,6 @@ pub(crate) mod tls;
 #[path = "tls/absent.rs"]
 pub(crate) mod tls;
 
-pub(crate) use connect::connect;
+pub(crate) use connect::{Sockets, connect};
 pub(crate) use failure::can_be_overload;
 pub(crate) use stream::Stream;

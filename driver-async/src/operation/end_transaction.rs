@@ -1,5 +1,7 @@
 //! `commitTransaction` and `abortTransaction`.
 
+use std::time::Instant;
+
 use bson::RawDocumentBuf;
 
 use super::{AfterOverload, Operation, Retryability, Target, fields::check_write_concern};
@@ -43,6 +45,12 @@ impl EndTransaction {
     /// The same, with a limit of time.
     pub(crate) fn within(self, timeout: Timeout) -> Self {
         Self { timeout, ..self }
+    }
+
+    /// The same, with its time running from now on.
+    pub(crate) fn started(self, now: impl FnOnce() -> Instant) -> Self {
+        let timeout = self.timeout.started(now);
+        self.within(timeout)
     }
 }
 

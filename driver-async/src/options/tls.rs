@@ -56,7 +56,8 @@ pub struct TlsOptions {
     /// a trusted authority can then read and change everything. The default is false.
     pub allow_invalid_hostnames: Option<bool>,
     /// A PEM file with the certificates of the authorities to trust, in place of the well-known
-    /// ones.
+    /// ones. Certificates in it that cannot be used are skipped with a warning in the log; if none
+    /// is left, building the client fails.
     pub ca_file_path: Option<PathBuf>,
     /// A PEM file with the client's certificate and its private key, which must not be encrypted.
     pub cert_key_file_path: Option<PathBuf>,

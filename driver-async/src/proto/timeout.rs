@@ -119,8 +119,12 @@ impl Timeout {
     }
 }
 
+/// The longest `maxTimeMS` that servers accept, nearly 25 days.
+const LONGEST_MAX_TIME: Duration = Duration::from_millis(i32::MAX as u64);
+
 /// How long the server may work on a command: what is left, less the way there and back. `None`
-/// when there is no limit.
+/// when there is no limit, or when it is longer than the server can be told: the driver alone keeps
+/// it then.
 ///
 /// # Errors
 /// A timeout error when nothing is left for the server.
@@ -133,7 +137,7 @@ pub(crate) fn left_for_server(
         return Ok(None);
     };
     match remaining.checked_sub(round_trip) {
-        Some(left) if !left.is_zero() => Ok(Some(left)),
+        Some(left) if !left.is_zero() => Ok(Some(left).filter(|left| *left <= LONGEST_MAX_TIME)),
         _ => Err(deadline.error(&format!(
             "preparing the command: {remaining:?} were left, and a round trip takes {round_trip:?}; \
              it"
@@ -281,6 +285,12 @@ mod tests {
         assert_eq!(left(None, millis(20)).unwrap(), None);
         assert!(left(Some(millis(20)), millis(20)).unwrap_err().is_timeout());
         assert!(left(Some(Duration::ZERO), Duration::ZERO).is_err());
+        // Servers refuse what is more than an int32 can hold.
+        let longest = Duration::from_millis(0x7fff_ffff);
+        assert_eq!(left(Some(longest), Duration::ZERO).unwrap(), Some(longest));
+        let longer = longest + millis(1);
+        assert_eq!(left(Some(longer), Duration::ZERO).unwrap(), None);
+        assert_eq!(left(Some(Duration::MAX), millis(20)).unwrap(), None);
     }
 
     #[test]

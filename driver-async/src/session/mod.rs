@@ -12,6 +12,7 @@ use bson::{Binary, Document, Timestamp, doc, spec::BinarySubtype};
 
 use crate::{
     client::Client,
+    clock,
     error::Result,
     exec::{self, ExplicitSession, Session},
     operation::{EndTransaction, Operation},
@@ -156,14 +157,15 @@ impl ClientSession {
         end: End,
         timeout: Option<Duration>,
     ) -> Result<()> {
-        let Some(mut operation) = begin_end(&self.inner, end, timeout)? else {
+        let Some(operation) = begin_end(&self.inner, end, timeout)? else {
             // A command that could not be sent may have bound it already.
             self.inner.unpin();
             return Ok(());
         };
         match end {
             End::Commit => {
-                self.inner.given_up_are_over().await;
+                let mut operation = operation.started(clock::now);
+                self.inner.given_up_are_over(&operation).await;
                 let executor = self.inner.executor();
                 let outcome = exec::execute_in(executor, Some(self.handle()), &mut operation).await;
                 self.inner.state().transaction.end_told();
@@ -246,9 +248,10 @@ fn end_with(
 async fn tell_abort(
     session: &Arc<ExplicitSession>,
     connection: Option<PooledConnection<Connector>>,
-    mut operation: EndTransaction,
+    operation: EndTransaction,
 ) {
-    session.given_up_are_over().await;
+    let mut operation = operation.started(clock::now);
+    session.given_up_are_over(&operation).await;
     let handle = Session::Explicit(Arc::clone(session));
     let executor = session.executor();
     let told = exec::execute_over(executor, handle, connection, &mut operation).await;

@@ -44,7 +44,7 @@ impl Connector {
     /// its own.
     async fn establish(&self, request: &ConnectRequest) -> Result<Connection> {
         let deadline = Deadline::after_optional(self.settings.connect_timeout, Cause::Connect);
-        let stream = net::connect(&self.address, self.settings.tls.as_ref(), &deadline).await;
+        let stream = net::connect(&self.address, &self.settings.sockets, &deadline).await;
         let stream = stream.map_err(overload_labelled)?;
         let mut connection = Connection::new(stream, self.address.clone(), request.id);
         connection.limit_round_trips(self.round_trip_limit(request, deadline));

@@ -242,8 +242,8 @@ impl Topology {
     /// Takes over a successful check. The pool is ready before anyone can select the server.
     fn apply_check(self: &Arc<Self>, server: &Server, checked: ServerDescription) {
         let writing = self.published.write();
-        self.apply_with(checked.clone(), |description| {
-            if description.wants_pool(&checked) {
+        self.apply_with(checked, |description| {
+            if description.wants_pool(&server.address) {
                 server.pool.ready_quietly();
                 self.tell_later(&server.pool);
             }

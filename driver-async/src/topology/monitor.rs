@@ -186,7 +186,7 @@ impl Monitor {
         let limit = if awaited {
             settings
                 .connect_timeout
-                .map(|timeout| timeout + settings.heartbeat_frequency)
+                .map(|timeout| timeout.saturating_add(settings.heartbeat_frequency))
         } else {
             settings.connect_timeout
         };
@@ -217,7 +217,7 @@ impl Monitor {
         let settings = Arc::clone(&self.settings);
         let deadline = Deadline::after_optional(settings.connect_timeout, Cause::Connect);
         let address = self.address().clone();
-        let stream = net::connect(&address, settings.tls.as_ref(), &deadline).await?;
+        let stream = net::connect(&address, &settings.sockets, &deadline).await?;
         let connection = Connection::new(stream, address, self.connection_id());
         self.next_connection_id += 1;
         let hello_name = settings.handshaker.first_name();
@@ -250,7 +250,7 @@ impl Monitor {
         // Either way it is time for the next check.
         tokio::select! {
             () = asked => {}
-            () = clock::sleep(heartbeat - least) => {}
+            () = clock::sleep(heartbeat.saturating_sub(least)) => {}
         }
     }
 

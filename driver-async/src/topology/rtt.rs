@@ -48,7 +48,7 @@ async fn measure(server: &Server, settings: &Settings, link: Option<Link>) -> Re
         ),
         None => {
             let address = server.address();
-            let stream = net::connect(address, settings.tls.as_ref(), &Deadline::NEVER).await?;
+            let stream = net::connect(address, &settings.sockets, &Deadline::NEVER).await?;
             let connection = Connection::new(stream, address.clone(), 0);
             (
                 connection,

@@ -8,7 +8,7 @@ use crate::{
     conn::Handshaker,
     error::Result,
     event::{EventHandler, cmap::CmapEvent, command::CommandEvent, log, sdam::SdamEvent},
-    net::tls,
+    net::{Sockets, tls},
     options::{ClientOptions, ServerMonitoringMode, Tls},
     pool::PoolOptions,
 };
@@ -43,8 +43,8 @@ pub(crate) struct Settings {
     pub(crate) load_balanced: bool,
     /// The declared API version, sent with every command.
     pub(crate) server_api: Option<RawDocumentBuf>,
-    /// How sockets are encrypted; `None` for not at all.
-    pub(crate) tls: Option<tls::Config>,
+    /// How sockets are made and encrypted.
+    pub(crate) sockets: Sockets,
     /// How connections begin.
     pub(crate) handshaker: Handshaker,
     /// How pools are kept.
@@ -88,7 +88,10 @@ impl Settings {
             overload_retargeting: options.enable_overload_retargeting.unwrap_or(false),
             load_balanced: options.is_load_balanced(),
             server_api: server_api.transpose()?,
-            tls,
+            sockets: Sockets {
+                tls,
+                user_timeout: options.user_timeout_limit(),
+            },
             handshaker: Handshaker::new(options)?,
             pool: pool_options(options),
             max_document_length: max_document_length(options),

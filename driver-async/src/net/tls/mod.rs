@@ -169,7 +169,7 @@ mod tests {
     use crate::{
         address::ServerAddress,
         deadline::Deadline,
-        net::{can_be_overload, connect},
+        net::{Sockets, can_be_overload, connect},
     };
 
     type Issuer = CertifiedIssuer<'static, KeyPair>;
@@ -242,9 +242,16 @@ mod tests {
         ServerAddress::parse(format!("127.0.0.1:{port}")).unwrap()
     }
 
+    fn encrypted(options: &TlsOptions) -> Result<Sockets> {
+        let tls = Some(Config::new(options)?);
+        Ok(Sockets {
+            tls,
+            ..Sockets::default()
+        })
+    }
+
     async fn echo(address: &ServerAddress, options: &TlsOptions) -> Result<Stream> {
-        let config = Config::new(options)?;
-        let mut stream = connect(address, Some(&config), &Deadline::NEVER).await?;
+        let mut stream = connect(address, &encrypted(options)?, &Deadline::NEVER).await?;
         stream.write_all(b"ping").await?;
         stream.flush().await?;
         let mut bytes = [0; 4];
@@ -307,11 +314,27 @@ mod tests {
     async fn an_end_in_the_midst_of_the_handshake_can_come_from_overload() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().into();
-        let config = Config::new(&TlsOptions::default()).unwrap();
+        let sockets = encrypted(&TlsOptions::default()).unwrap();
         let closing = async { drop(listener.accept().await.unwrap()) };
-        let connecting = connect(&address, Some(&config), &Deadline::NEVER);
+        let connecting = connect(&address, &sockets, &Deadline::NEVER);
         let error = tokio::join!(connecting, closing).0.unwrap_err();
         assert!(can_be_overload(&error), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_odd_certificate_leaves_the_others_of_its_bundle_usable() {
+        let odd =
+            |der: &str| format!("-----BEGIN CERTIFICATE-----\n{der}\n-----END CERTIFICATE-----\n");
+        let authority = authority();
+        let bundle = [odd("AAAA"), odd("%"), authority.pem(), odd("MAA=")].concat();
+        let file = File::of(&bundle);
+        let options = TlsOptions::builder().ca_file_path(file.path()).build();
+        let address = serve(issue(&authority, "127.0.0.1", 4000), None).await;
+        echo(&address, &options).await.unwrap();
+        let file = File::of(&(odd("AAAA") + &odd("%")));
+        let options = TlsOptions::builder().ca_file_path(file.path()).build();
+        let error = Config::new(&options).unwrap_err().to_string();
+        assert!(error.contains("no usable certificate"), "{error}");
     }
 
     #[test]

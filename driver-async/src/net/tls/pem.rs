@@ -8,21 +8,37 @@ use rustls::{
 };
 
 use super::{Identity, invalid};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The certificate authorities of `tlsCAFile`.
+///
+/// Bundles are collected by others, and one odd certificate says nothing about the rest: those that
+/// cannot be used are left out with a warning.
 pub(super) fn authorities(path: &Path) -> Result<RootCertStore> {
     let pem = read("tlsCAFile", path)?;
     let mut roots = RootCertStore::empty();
-    for certificate in certificates("tlsCAFile", path, &pem)? {
-        roots.add(certificate).map_err(|error| {
-            invalid(format!(
-                "tlsCAFile {}: a certificate is not one of an authority: {error}",
+    let mut skipped = None;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let added = match certificate {
+            Ok(certificate) => roots.add(certificate).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(reason) = added {
+            tracing::warn!(
+                "tlsCAFile {}: skipped a certificate that is not that of an authority: {reason}",
                 path.display()
-            ))
-        })?;
+            );
+            skipped = Some(reason);
+        }
     }
-    Ok(roots)
+    match skipped {
+        _ if !roots.is_empty() => Ok(roots),
+        None => Err(no_certificate("tlsCAFile", path)),
+        Some(reason) => Err(invalid(format!(
+            "tlsCAFile {}: there is no usable certificate in it, the last one because of: {reason}",
+            path.display()
+        ))),
+    }
 }
 
 /// The client's certificates and key of `tlsCertificateKeyFile`, in any order.
@@ -51,13 +67,16 @@ fn certificates(option: &str, path: &Path, pem: &[u8]) -> Result<Vec<Certificate
         .collect::<Result<_, _>>()
         .map_err(|error| invalid(format!("{option} {}: {error}", path.display())))?;
     if certificates.is_empty() {
-        return Err(invalid(format!(
-            "{option} {}: there is no certificate in it: it must be PEM, with a line BEGIN \
-             CERTIFICATE",
-            path.display()
-        )));
+        return Err(no_certificate(option, path));
     }
     Ok(certificates)
+}
+
+fn no_certificate(option: &str, path: &Path) -> Error {
+    invalid(format!(
+        "{option} {}: there is no certificate in it: it must be PEM, with a line BEGIN CERTIFICATE",
+        path.display()
+    ))
 }
 
 /// Whether the key is encrypted, as PKCS #8 or in the older way that has a header for it.

@@ -62,6 +62,7 @@ impl ClientOptions {
             socket_timeout: uri.socket_timeout,
             default_database: uri.default_database,
             timeout: uri.timeout,
+            tcp_user_timeout: None,
             tls: uri.tls,
             tracing_max_document_length_bytes: None,
             wait_queue_timeout,

@@ -16,6 +16,9 @@ impl ClientOptions {
     pub const DEFAULT_LOCAL_THRESHOLD: Duration = Duration::from_millis(15);
     /// How long an operation waits for a suitable server, unless another limit is set.
     pub const DEFAULT_SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(30);
+    /// How long sent data may be unacknowledged, unless another limit is set: longer than most
+    /// interruptions of a network, and shorter than most people's patience.
+    pub const DEFAULT_TCP_USER_TIMEOUT: Duration = Duration::from_secs(60);
     /// The most connections a pool holds, unless another number is set.
     pub const DEFAULT_MAX_POOL_SIZE: u32 = 100;
     /// How often an operation is tried again after an overload, unless
@@ -58,6 +61,14 @@ impl ClientOptions {
     /// How long one read or write may take; `None` for no limit.
     pub(crate) fn socket_limit(&self) -> Option<Duration> {
         unless_zero(self.socket_timeout)
+    }
+
+    /// How long sent data may be unacknowledged; `None` for the operating system's own limit.
+    pub(crate) fn user_timeout_limit(&self) -> Option<Duration> {
+        unless_zero(Some(
+            self.tcp_user_timeout
+                .unwrap_or(Self::DEFAULT_TCP_USER_TIMEOUT),
+        ))
     }
 
     /// How long a connection may lie idle; `None` for no limit.
@@ -117,11 +128,13 @@ mod tests {
             .wait_queue_timeout(Duration::ZERO)
             .socket_timeout(Duration::ZERO)
             .max_idle_time(Duration::ZERO)
+            .tcp_user_timeout(Duration::ZERO)
             .build();
         assert_eq!(options.connect_limit(), None);
         assert_eq!(options.wait_queue_limit(), None);
         assert_eq!(options.socket_limit(), None);
         assert_eq!(options.idle_limit(), None);
+        assert_eq!(options.user_timeout_limit(), None);
     }
 
     #[test]

@@ -176,6 +176,17 @@ pub struct ClientOptions {
     )]
     pub timeout: Option<Duration>,
 
+    /// How long sent data may remain unacknowledged, or a full receive buffer of the server may
+    /// hold it back, before the connection counts as lost; zero for the operating system's own
+    /// limit, which is about 15 minutes on Linux. The default is 60 seconds.
+    ///
+    /// This is the socket option `TCP_USER_TIMEOUT` of
+    /// [tcp(7)](https://man7.org/linux/man-pages/man7/tcp.7.html); it is ignored on systems without
+    /// it. It detects connections whose other end has vanished. It does not limit how long a server
+    /// may work on a command: its operating system acknowledges what it receives meanwhile. There
+    /// is no connection string option for it.
+    pub tcp_user_timeout: Option<Duration>,
+
     /// Whether connections are encrypted.
     pub tls: Option<Tls>,
 
@@ -203,6 +214,12 @@ impl ClientOptions {
     /// options that were ignored. A client that is built from them logs each once.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Whether files are read when a client is built.
+    pub(crate) fn names_files(&self) -> bool {
+        matches!(&self.tls, Some(Tls::Enabled(tls))
+            if tls.ca_file_path.is_some() || tls.cert_key_file_path.is_some())
     }
 
     /// Logs the warnings, and a notice when the hosts belong to a service that is not MongoDB; for

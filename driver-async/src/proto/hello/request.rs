@@ -5,7 +5,7 @@ use std::time::Duration;
 use bson::{Bson, RawDocument};
 
 use crate::{
-    error::{Error, Result},
+    error::Result,
     proto::{hello::TopologyVersion, wire::DocumentWriter},
 };
 
@@ -99,7 +99,7 @@ impl HelloRequest<'_> {
 /// Writes a hello command, its database included.
 ///
 /// # Errors
-/// An invalid-argument error when the time to wait is longer than BSON can express.
+/// An invalid-argument error for text with a NUL where BSON allows none.
 pub fn write_hello(command: &mut DocumentWriter<'_>, request: &HelloRequest<'_>) -> Result<()> {
     command.append_i32(request.name.as_str(), 1)?;
     if request.name == HelloName::Legacy {
@@ -110,10 +110,9 @@ pub fn write_hello(command: &mut DocumentWriter<'_>, request: &HelloRequest<'_>)
             version.append_object_id("processId", known.process_id)?;
             version.append_i64("counter", known.counter)
         })?;
-        let milliseconds = i64::try_from(limit.as_millis()).map_err(|_| {
-            Error::invalid_argument(format!("{limit:?} is too long a time for a server to wait"))
-        })?;
-        command.append_i64("maxAwaitTimeMS", milliseconds)?;
+        // A server that replies early is asked again, so a longer wait than it can express is cut.
+        let millis = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
+        command.append_i64("maxAwaitTimeMS", millis.into())?;
     }
     if let Some(client) = request.client {
         command.append_str("backpressure", BACKPRESSURE)?;
@@ -207,6 +206,23 @@ mod tests {
             "hello": 1, "topologyVersion": version, "maxAwaitTimeMS": 10_000_i64, "$db": "admin",
         };
         assert_eq!(written(&request), wanted);
+    }
+
+    #[test]
+    fn a_server_is_asked_to_wait_no_longer_than_it_can() {
+        let known = TopologyVersion {
+            process_id: ObjectId::new(),
+            counter: 4,
+        };
+        let request = HelloRequest {
+            until_change: Some(AwaitedChange {
+                known,
+                limit: Duration::MAX,
+            }),
+            ..HelloRequest::new(HelloName::Hello)
+        };
+        let wait = written(&request).get_i64("maxAwaitTimeMS").unwrap();
+        assert_eq!(wait, i64::from(i32::MAX));
     }
 
     #[test]

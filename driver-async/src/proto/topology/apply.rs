@@ -315,6 +315,39 @@ mod tests {
     }
 
     #[test]
+    fn a_pool_is_wanted_for_what_is_known_of_the_server_now() {
+        let standalone = HelloReply {
+            ok: true,
+            max_wire_version: 17,
+            ..HelloReply::default()
+        };
+        let elected = |host: &str, election: u8| HelloReply {
+            is_writable_primary: true,
+            set_version: Some(1),
+            election_id: Some(ObjectId::from_bytes([election; 12])),
+            ..member(host)
+        };
+        for (hosts, checks, wanted) in [
+            ("a", vec![("a", standalone.clone())], true),
+            ("ab", vec![("a", standalone)], false),
+            ("ab", vec![("a", elected("ab", 1))], true),
+            ("ab", vec![("a", elected("b", 1))], false),
+            (
+                "ab",
+                vec![("b", elected("ab", 2)), ("a", elected("ab", 1))],
+                false,
+            ),
+        ] {
+            let mut topology = topology(hosts);
+            for (host, reply) in &checks {
+                assert!(topology.apply(described(host, reply)).applied);
+            }
+            let wants = topology.wants_pool(&address("a"));
+            assert_eq!(wants, wanted, "{hosts}: {checks:?}");
+        }
+    }
+
+    #[test]
     fn removing_the_last_server_is_told() {
         let mut topology = topology("a");
         let elsewhere = topology.apply(primary("a", "b"));

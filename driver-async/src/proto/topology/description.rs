@@ -97,10 +97,12 @@ impl TopologyDescription {
 
     /// Whether connections to the server are kept ready for operations ("Connection Pool
     /// Management" section): to data-bearing servers, and to any known server that the client
-    /// was told to connect to directly.
-    pub fn wants_pool(&self, server: &ServerDescription) -> bool {
-        server.is_data_bearing()
-            || (self.topology_type == TopologyType::Single && server.is_available())
+    /// was told to connect to directly. What counts is what is known of it now: a check may just
+    /// have led to its removal, or been refused as that of a stale primary.
+    pub fn wants_pool(&self, address: &ServerAddress) -> bool {
+        let is_single = self.topology_type == TopologyType::Single;
+        let server = self.servers.get(address);
+        server.is_some_and(|it| it.is_data_bearing() || (is_single && it.is_available()))
     }
 
     fn has_available_server(&self) -> bool {

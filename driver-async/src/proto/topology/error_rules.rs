@@ -7,7 +7,7 @@ use bson::RawDocument;
 use crate::{
     error::{
         CommandError, Error, ErrorKind, RETRYABLE_ERROR, SYSTEM_OVERLOADED_ERROR, StateChange,
-        WriteConcernError, WriteFailure,
+        WriteConcernError, WriteFailure, is_limit,
     },
     proto::{hello::TopologyVersion, wire::fields},
 };
@@ -103,7 +103,8 @@ pub fn decide(failure: &ServerError<'_>) -> ErrorDecision {
 /// server is marked unknown and its pool cleared in each case.
 pub fn decide_check(error: &Error, was_known: bool) -> CheckDecision {
     CheckDecision {
-        interrupt_in_use: is_network_timeout(error),
+        // When the operating system has given up the monitor's connection, there is no way either.
+        interrupt_in_use: is_network_timeout(error) || is_given_up(error),
         retry_at_once: was_known && is_network(error),
     }
 }
@@ -204,9 +205,14 @@ fn is_network(error: &Error) -> bool {
 fn is_network_timeout(error: &Error) -> bool {
     match &*error.kind {
         ErrorKind::Timeout { .. } => true,
-        ErrorKind::Io(error) => error.kind() == io::ErrorKind::TimedOut,
+        ErrorKind::Io(error) => is_limit(error),
         _ => false,
     }
+}
+
+/// Whether the operating system gave the connection up because its peer no longer answered.
+fn is_given_up(error: &Error) -> bool {
+    matches!(&*error.kind, ErrorKind::Io(error) if error.kind() == io::ErrorKind::TimedOut)
 }
 
 #[cfg(test)]
@@ -216,6 +222,24 @@ mod tests {
     use super::*;
 
     const PROCESS: ObjectId = ObjectId::from_bytes([1; 12]);
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_peer_that_the_kernel_finds_dead_is_lost_and_one_that_is_slow_is_not() {
+        const ETIMEDOUT: i32 = 110;
+        let lost = Error::from(io::Error::from_raw_os_error(ETIMEDOUT));
+        let decision = decide(&failure(&lost));
+        let ErrorDecision::MarkUnknown { clear_pool, .. } = decision else {
+            panic!("{decision:?}")
+        };
+        assert!(clear_pool);
+        let slow = Error::from(io::Error::from(io::ErrorKind::TimedOut));
+        assert_eq!(decide(&failure(&slow)), ErrorDecision::Ignore);
+        // Whatever found the monitor's connection dead, the others are not better off.
+        for error in [lost, slow] {
+            assert!(decide_check(&error, true).interrupt_in_use);
+        }
+    }
 
     fn failure(error: &Error) -> ServerError<'_> {
         ServerError {
