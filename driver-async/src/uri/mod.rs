@@ -308,8 +308,8 @@ mod tests {
     fn errors_warnings_and_output_keep_secrets() {
         let secrets = ["alice", "hunter2", "swordfish", "open-sesame", "mellon"];
         let parsed = parse(
-            "mongodb://alice:hunter2@a/db?authMechanism=MONGODB-AWS\
-             &authMechanismProperties=AWS_SESSION_TOKEN:swordfish\
+            "mongodb://alice@a/db?authMechanism=MONGODB-OIDC\
+             &authMechanismProperties=ENVIRONMENT:azure,TOKEN_RESOURCE:swordfish\
              &tlsCertificateKeyFilePassword=open-sesame\
              &proxyHost=p&proxyUsername=alice&proxyPassword=mellon&pasword=hunter2",
         );
