@@ -6,7 +6,7 @@
     reason = "what is not run is told beside the harness's own lines"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,12 +52,13 @@ fn run(arguments: &Arguments, folder: &Path) -> ExitCode {
         }
     };
     let sides = FLAVORS.map(|flavor| Arc::new(Side::new(flavor)));
-    let mut trials = trials(folder, &skips, &sides);
+    let mut at_hand = BTreeSet::new();
+    let mut trials = trials(folder, &skips, &sides, &mut at_hand);
     // What the specifications' own cases do not try of the runner.
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
-    trials.extend(self::trials(&own, &skips, &sides));
+    trials.extend(self::trials(&own, &skips, &sides, &mut at_hand));
     let unused = skips
-        .unused()
+        .unused(|file| at_hand.contains(file))
         .into_iter()
         .map(str::to_owned)
         .collect::<Vec<_>>();
@@ -128,8 +129,14 @@ impl Side {
     }
 }
 
-/// The cases of all suites that are run; files that cannot be read are failing tests too.
-fn trials(folder: &Path, skips: &Arc<Skips>, sides: &[Arc<Side>; 2]) -> Vec<Trial> {
+/// The cases of all suites that are run; files that cannot be read are failing tests too. The names
+/// of the files are added to those at hand.
+fn trials(
+    folder: &Path,
+    skips: &Arc<Skips>,
+    sides: &[Arc<Side>; 2],
+    at_hand: &mut BTreeSet<String>,
+) -> Vec<Trial> {
     let mut left_out: BTreeMap<String, usize> = BTreeMap::new();
     let mut trials = Vec::new();
     let unreadable =
@@ -139,7 +146,11 @@ fn trials(folder: &Path, skips: &Arc<Skips>, sides: &[Arc<Side>; 2]) -> Vec<Tria
         Vec::new()
     });
     for path in paths {
-        match spec_files::read(&path) {
+        let file = spec_files::read(&path);
+        if let Ok(Some(file)) = &file {
+            at_hand.insert(file.name.clone());
+        }
+        match file {
             Ok(Some(file)) if !file.suite.is_run() => {
                 *left_out.entry(format!("{:?}", file.suite)).or_default() +=
                     suites::cases(&file).len();

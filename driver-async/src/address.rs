@@ -49,12 +49,11 @@ impl ServerAddress {
     /// `.sock`.
     ///
     /// # Errors
-    /// An invalid-argument error that says what is wrong with the text.
+    /// An invalid-argument error that says what is wrong with the text. It does not quote the text,
+    /// which holds a password when part of a connection string was passed by mistake.
     pub fn parse(address: impl AsRef<str>) -> Result<Self> {
-        let address = address.as_ref();
-        Self::understand(address).map_err(|why| {
-            Error::invalid_argument(format!("invalid server address {address:?}: {why}"))
-        })
+        Self::understand(address.as_ref())
+            .map_err(|why| Error::invalid_argument(format!("invalid server address: {why}")))
     }
 
     /// Like [`ServerAddress::parse`], but the error is the bare reason, which never quotes the
@@ -248,6 +247,14 @@ mod tests {
         assert_eq!(host.host(), Some("mongodb-27017.sock"));
         let scoped = ServerAddress::parse("[fe80::1%eth0]:27018").unwrap();
         assert_eq!(scoped.host(), Some("fe80::1%eth0"));
+    }
+
+    #[test]
+    fn errors_do_not_quote_the_text() {
+        for bad in ["alice:hunter2@a", "alice:hunter2", "[hunter2]", "hunter2 a"] {
+            let error = ServerAddress::parse(bad).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
     }
 
     #[test]

@@ -280,7 +280,7 @@ fn parse(what: &str, text: &str) -> Result<Document, String> {
     Document::try_from(members).map_err(|error| format!("{what}: {error}"))
 }
 
-fn hex(text: &str) -> Result<Vec<u8>, String> {
+pub(super) fn hex(text: &str) -> Result<Vec<u8>, String> {
     let pairs = text.as_bytes().chunks(2);
     pairs
         .map(|pair| {

@@ -1,6 +1,7 @@
 //! The spec suites: which one a file belongs to, and who expands it into cases.
 
 mod bson_corpus;
+mod bson_vector;
 mod cmap;
 mod recognise;
 mod sdam;
@@ -20,6 +21,8 @@ pub(crate) use recognise::{is_companion, is_specification, recognise};
 pub enum Suite {
     /// `connection-string`: hosts, credentials and options of a URI.
     ConnectionString,
+    /// `connection-string/tests/credential-disclosure`: what errors and output show of a URI.
+    CredentialDisclosure,
     /// `uri-options`: the options of a URI.
     UriOptions,
     /// `auth/tests/legacy`: the credential that a URI describes.
@@ -66,6 +69,7 @@ enum Runner {
 fn runner(suite: Suite) -> Runner {
     match suite {
         Suite::ConnectionString
+        | Suite::CredentialDisclosure
         | Suite::UriOptions
         | Suite::AuthUri
         | Suite::ReadWriteConcernUri
@@ -76,9 +80,7 @@ fn runner(suite: Suite) -> Runner {
         }
         Suite::Cmap => Runner::Runs(cmap::cases),
         Suite::BsonCorpus => Runner::Runs(bson_corpus::cases),
-        Suite::BsonBinaryVector => {
-            Runner::NotYet("the binary vector runner is not part of this release")
-        }
+        Suite::BsonBinaryVector => Runner::Runs(bson_vector::cases),
         Suite::DnsSeedlist => Runner::NotYet("SRV resolution is not part of this release"),
         Suite::Unified(specification) => unified_runner(specification),
         Suite::UnifiedInvalid => Runner::Runs(unified::schema::invalid_cases),
@@ -112,7 +114,7 @@ impl Suite {
     /// The folder of the specification that the suite is of.
     pub fn specification(self) -> &'static str {
         match self {
-            Self::ConnectionString => "connection-string",
+            Self::ConnectionString | Self::CredentialDisclosure => "connection-string",
             Self::UriOptions => "uri-options",
             Self::AuthUri => "auth",
             Self::ReadWriteConcernUri | Self::ReadWriteConcernDocument => "read-write-concern",

@@ -92,11 +92,21 @@ fn by_shape(json: &Value) -> Option<Suite> {
         Some(Suite::Cmap)
     } else if has("test_key") && has("tests") {
         Some(Suite::BsonBinaryVector)
+    } else if is_disclosure(json) {
+        Some(Suite::CredentialDisclosure)
     } else if has("uri") && (has("hosts") || has("seeds") || has("numSeeds")) {
         Some(Suite::DnsSeedlist)
     } else {
         None
     }
+}
+
+/// Alone among the lists of URIs, those that must not be shown do not say which are valid.
+fn is_disclosure(json: &Value) -> bool {
+    json["tests"].as_array().is_some_and(|tests| {
+        let is_bare = |test: &Value| test.get("uri").is_some() && test.get("valid").is_none();
+        !tests.is_empty() && tests.iter().all(is_bare)
+    })
 }
 
 fn by_path(path: &Path) -> Option<Suite> {
@@ -161,11 +171,16 @@ mod tests {
 
     #[test]
     fn content_tells_the_suite_of_a_file_in_any_folder() {
-        let uri_case = |key: &str| json!({ "tests": [{ "uri": "mongodb://a", key: {} }] });
+        let uri_case =
+            |key: &str| json!({ "tests": [{ "uri": "mongodb://a", "valid": true, key: {} }] });
         for (json, expected) in [
             (uri_case("credential"), Suite::AuthUri),
             (uri_case("writeConcern"), Suite::ReadWriteConcernUri),
             (uri_case("options"), Suite::ConnectionString),
+            (
+                json!({ "tests": [{ "description": "d", "uri": "mongodb://a:SENTINEL" }] }),
+                Suite::CredentialDisclosure,
+            ),
             (
                 json!({ "tests": [{ "readConcernDocument": {} }] }),
                 Suite::ReadWriteConcernDocument,
@@ -210,7 +225,7 @@ mod tests {
             suite("s/crud/tests/unified/x.json", &unified),
             Some(Suite::Unified("crud"))
         );
-        let json = json!({ "tests": [{ "uri": "mongodb://a", "options": {} }] });
+        let json = json!({ "tests": [{ "uri": "mongodb://a", "valid": true, "options": {} }] });
         for (path, expected) in [
             ("s/uri-options/tests/x.json", Suite::UriOptions),
             ("s/connection-string/tests/x.json", Suite::ConnectionString),

@@ -7,7 +7,7 @@ const REASONS: [(&str, &[&str]); 13] = [
     ("entity-bucket-database-undefined", &["no entity `foo`"]),
     (
         "entity-client-apiVersion-unsupported",
-        &["server_will_never_support"],
+        &["unknown version of the stable API"],
     ),
     ("entity-collection-database-undefined", &["no entity `foo`"]),
     ("entity-database-client-undefined", &["no entity `foo`"]),

@@ -151,8 +151,8 @@ macro_rules! named_values {
             fn from_str(text: &str) -> Result<Self> {
                 match text {
                     $($text => Ok(Self::$value),)+
-                    other => Err(Error::invalid_argument(format!(
-                        "unknown {} {other:?}; use one of {:?}",
+                    _ => Err(Error::invalid_argument(format!(
+                        "unknown {}; use one of {:?}",
                         stringify!($name),
                         [$($text),+],
                     ))),

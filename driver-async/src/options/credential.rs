@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use bson::Document;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use typed_builder::TypedBuilder;
 
 use crate::error::{Error, Result};
@@ -22,11 +22,11 @@ use crate::error::{Error, Result};
 /// let options = ClientOptions::builder().credential(credential).build();
 /// assert!(!format!("{options:?}").contains("hunter2"));
 /// ```
-#[derive(Clone, Default, Deserialize, PartialEq, TypedBuilder)]
+#[derive(Clone, Default, PartialEq, TypedBuilder)]
 #[builder(field_defaults(default, setter(into)))]
 #[non_exhaustive]
 pub struct Credential {
-    /// The user's name. All mechanisms need one except X.509, AWS and OIDC.
+    /// The user's name. All mechanisms need one except X.509 and OIDC; AWS takes none.
     pub username: Option<String>,
     /// The database that knows the user: `admin` when absent, and `$external` for the mechanisms
     /// whose users the server does not know itself.
@@ -90,6 +90,17 @@ impl Credential {
         )))
     }
 
+    /// RFC 4616 separates the parts of the message by NUL characters.
+    fn refuse_nul(&self, of: &str) -> Result<()> {
+        let has_nul = |part: &Option<String>| part.as_ref().is_some_and(|it| it.contains('\0'));
+        if !has_nul(&self.username) && !has_nul(&self.password) {
+            return Ok(());
+        }
+        Err(Error::invalid_argument(format!(
+            "{of} allows no NUL character in a user name or password; remove it"
+        )))
+    }
+
     fn refuse_properties(&self, of: &str) -> Result<()> {
         match &self.mechanism_properties {
             Some(properties) if !properties.is_empty() => Err(Error::invalid_argument(format!(
@@ -114,22 +125,48 @@ impl Credential {
     }
 
     fn refuse_properties_beyond(&self, of: &str, known: &[&str]) -> Result<()> {
-        let properties = self.mechanism_properties.iter().flat_map(Document::keys);
-        for name in properties {
-            if !known.contains(&name.as_str()) {
-                return Err(Error::invalid_argument(format!(
-                    "{of} has no mechanism property {name:?}; it has {}",
-                    known.join(", ")
-                )));
-            }
+        let mut names = self.mechanism_properties.iter().flat_map(Document::keys);
+        if names.all(|name| known.contains(&name.as_str())) {
+            return Ok(());
         }
-        Ok(())
+        Err(Error::invalid_argument(format!(
+            "{of} is given a mechanism property that it does not have; it has {}",
+            known.join(", ")
+        )))
     }
 }
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Credential(REDACTED)")
+    }
+}
+
+/// The deserializer's own error is dropped, because it may quote a value that was not understood.
+impl<'de> Deserialize<'de> for Credential {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Shape {
+            username: Option<String>,
+            source: Option<String>,
+            password: Option<String>,
+            mechanism: Option<AuthMechanism>,
+            mechanism_properties: Option<Document>,
+        }
+        let shape = Shape::deserialize(deserializer).map_err(|_| {
+            D::Error::custom(format!(
+                "the credential is not valid: it takes the texts username, password and source, \
+                 the document mechanism_properties, and as mechanism one of {}",
+                AuthMechanism::names()
+            ))
+        })?;
+        Ok(Self {
+            username: shape.username,
+            source: shape.source,
+            password: shape.password,
+            mechanism: shape.mechanism,
+            mechanism_properties: shape.mechanism_properties,
+        })
     }
 }
 
@@ -143,32 +180,24 @@ const EXTERNAL_SOURCE: &str = "$external";
 ///
 /// This release speaks SCRAM-SHA-1, SCRAM-SHA-256, MONGODB-X509 and PLAIN; a client cannot be built
 /// with another one.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuthMechanism {
     /// The mechanism of servers before 4.0, which has been removed.
-    #[serde(rename = "MONGODB-CR", alias = "MongoDbCr")]
     MongoDbCr,
     /// Name and password by SCRAM with SHA-1.
-    #[serde(rename = "SCRAM-SHA-1", alias = "ScramSha1")]
     ScramSha1,
     /// Name and password by SCRAM with SHA-256.
-    #[serde(rename = "SCRAM-SHA-256", alias = "ScramSha256")]
     ScramSha256,
     /// The client certificate of the TLS connection.
-    #[serde(rename = "MONGODB-X509", alias = "MongoDbX509")]
     MongoDbX509,
     /// Kerberos.
-    #[serde(rename = "GSSAPI", alias = "Gssapi")]
     Gssapi,
     /// Name and password in clear text, for LDAP.
-    #[serde(rename = "PLAIN", alias = "Plain")]
     Plain,
-    /// Credentials of Amazon Web Services.
-    #[serde(rename = "MONGODB-AWS", alias = "MongoDbAws")]
+    /// Credentials of Amazon Web Services, which come from the environment alone.
     MongoDbAws,
     /// OpenID Connect.
-    #[serde(rename = "MONGODB-OIDC", alias = "MongoDbOidc")]
     MongoDbOidc,
 }
 
@@ -184,6 +213,10 @@ impl AuthMechanism {
         Self::MongoDbOidc,
         Self::MongoDbCr,
     ];
+
+    fn names() -> String {
+        Self::ALL.map(|mechanism| mechanism.as_str()).join(", ")
+    }
 
     /// The mechanism's name on the wire and in connection strings.
     pub fn as_str(&self) -> &'static str {
@@ -206,9 +239,15 @@ impl AuthMechanism {
     pub fn validate_credential(&self, credential: &Credential) -> Result<()> {
         let name = self.as_str();
         match self {
-            Self::ScramSha1 | Self::ScramSha256 | Self::Plain | Self::MongoDbCr => {
+            Self::ScramSha1 | Self::ScramSha256 | Self::MongoDbCr => {
                 credential.require_username(name)?;
                 credential.require_password(name)?;
+                credential.refuse_properties(name)
+            }
+            Self::Plain => {
+                credential.require_username(name)?;
+                credential.require_password(name)?;
+                credential.refuse_nul(name)?;
                 credential.refuse_properties(name)
             }
             Self::MongoDbX509 => {
@@ -264,12 +303,28 @@ impl FromStr for AuthMechanism {
             .into_iter()
             .find(|mechanism| mechanism.as_str() == name)
             .ok_or_else(|| {
-                let names = Self::ALL.map(|mechanism| mechanism.as_str());
                 Error::invalid_argument(format!(
                     "unknown authentication mechanism: use one of {}, in capitals",
-                    names.join(", ")
+                    Self::names()
                 ))
             })
+    }
+}
+
+impl Serialize for AuthMechanism {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// Takes the names on the wire, and those of the variants.
+impl<'de> Deserialize<'de> for AuthMechanism {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let variant = Self::ALL
+            .into_iter()
+            .find(|mechanism| format!("{mechanism:?}") == name);
+        variant.map_or_else(|| name.parse().map_err(D::Error::custom), Ok)
     }
 }
 
@@ -291,23 +346,21 @@ fn validate_gssapi_properties(credential: &Credential) -> Result<()> {
     }
 }
 
+/// The authentication specification has drivers refuse credentials from the user, so that
+/// long-lived keys do not end up in connection strings.
 fn validate_aws(credential: &Credential) -> Result<()> {
-    const TOKEN: &str = "AWS_SESSION_TOKEN";
-    credential.refuse_properties_beyond("MONGODB-AWS", &[TOKEN])?;
-    match (credential.has_username(), credential.password.is_some()) {
-        (true, false) => Err(Error::invalid_argument(
-            "MONGODB-AWS needs the secret access key as password when the access key id is given \
-             as user name; give both or none",
-        )),
-        (false, true) => Err(Error::invalid_argument(
-            "MONGODB-AWS needs the access key id as user name when the secret access key is given \
-             as password; give both or none",
-        )),
-        (false, false) if credential.property(TOKEN).is_some() => Err(Error::invalid_argument(
-            format!("{TOKEN} can only be given together with a user name and a password"),
-        )),
-        _ => Ok(()),
+    let has_properties = credential
+        .mechanism_properties
+        .as_ref()
+        .is_some_and(|properties| !properties.is_empty());
+    if credential.username.is_none() && credential.password.is_none() && !has_properties {
+        return Ok(());
     }
+    Err(Error::invalid_argument(
+        "MONGODB-AWS takes no user name, password or mechanism properties; leave them out, and \
+         provide the credentials through the environment: AWS_ACCESS_KEY_ID, \
+         AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the role of the machine",
+    ))
 }
 
 fn validate_oidc(credential: &Credential) -> Result<()> {
@@ -358,12 +411,77 @@ mod tests {
         let credential = Credential::builder()
             .username("alice".to_owned())
             .password("hunter2".to_owned())
-            .mechanism(AuthMechanism::MongoDbAws)
-            .mechanism_properties(doc! { "AWS_SESSION_TOKEN": "swordfish" })
+            .mechanism(AuthMechanism::MongoDbOidc)
+            .mechanism_properties(doc! { "TOKEN_RESOURCE": "swordfish" })
             .build();
         let text = format!("{credential:?} {credential:#?}");
         for secret in ["alice", "hunter2", "swordfish"] {
             assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_mechanism_is_read_by_either_name() {
+        for (text, mechanism) in [
+            ("\"SCRAM-SHA-1\"", AuthMechanism::ScramSha1),
+            ("\"MongoDbX509\"", AuthMechanism::MongoDbX509),
+        ] {
+            let read: AuthMechanism = serde_json::from_str(text).unwrap();
+            assert_eq!(read, mechanism);
+        }
+        let written = serde_json::to_string(&AuthMechanism::ScramSha256).unwrap();
+        assert_eq!(written, "\"SCRAM-SHA-256\"");
+    }
+
+    #[test]
+    fn errors_of_reading_a_credential_keep_its_values() {
+        for text in [
+            r#""hunter2""#,
+            r#"{ "password": ["hunter2"] }"#,
+            r#"{ "mechanism": "hunter2" }"#,
+            r#"{ "mechanism_properties": "hunter2" }"#,
+        ] {
+            let error = serde_json::from_str::<Credential>(text).unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("hunter2"), "{text}: {shown}");
+            assert!(shown.contains("mechanism_properties"), "{shown}");
+        }
+        let error = serde_json::from_str::<AuthMechanism>(r#""hunter2""#).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn plain_refuses_nul_characters_before_anything_is_sent() {
+        let made = |name: &str, password: &str| {
+            Credential::builder()
+                .username(name.to_owned())
+                .password(password.to_owned())
+                .mechanism(AuthMechanism::Plain)
+                .build()
+                .validate()
+        };
+        assert!(made("alice", "hunter2").is_ok());
+        for (name, password) in [("ali\0ce", "x"), ("alice", "hunter2\0")] {
+            let error = made(name, password).unwrap_err().to_string();
+            assert!(error.contains("NUL"), "{error}");
+        }
+    }
+
+    #[test]
+    fn aws_refuses_credentials_and_says_where_they_go() {
+        let aws = || Credential::builder().mechanism(AuthMechanism::MongoDbAws);
+        assert!(aws().build().validate().is_ok());
+        let token = doc! { "AWS_SESSION_TOKEN": "swordfish" };
+        for credential in [
+            aws().username("alice".to_owned()).build(),
+            aws().password("hunter2".to_owned()).build(),
+            aws().mechanism_properties(token).build(),
+        ] {
+            let error = credential.validate().unwrap_err().to_string();
+            assert!(error.contains("AWS_ACCESS_KEY_ID"), "{error}");
+            for secret in ["alice", "hunter2", "swordfish"] {
+                assert!(!error.contains(secret), "{error}");
+            }
         }
     }
 

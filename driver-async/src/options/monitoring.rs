@@ -2,12 +2,12 @@
 
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Error, Result};
 
 /// How a server's state is watched, as the specification for server monitoring defines it.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum ServerMonitoringMode {
@@ -33,5 +33,13 @@ impl FromStr for ServerMonitoringMode {
                 "the server monitoring mode must be stream, poll or auto",
             )),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for ServerMonitoringMode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }

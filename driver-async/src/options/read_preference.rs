@@ -237,10 +237,10 @@ impl ReadPreference {
             "primaryPreferred" => Ok(Self::PrimaryPreferred { options }),
             "secondaryPreferred" => Ok(Self::SecondaryPreferred { options }),
             "nearest" => Ok(Self::Nearest { options }),
-            other => Err(Error::invalid_argument(format!(
-                "unknown read preference {other:?}: use primary, primaryPreferred, secondary, \
-                 secondaryPreferred or nearest"
-            ))),
+            _ => Err(Error::invalid_argument(
+                "unknown read preference: use primary, primaryPreferred, secondary, \
+                 secondaryPreferred or nearest",
+            )),
         }
     }
 }

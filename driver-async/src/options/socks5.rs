@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use typed_builder::TypedBuilder;
 
 /// A SOCKS5 proxy, as a connection string names it; see the SOCKS5 support specification.
@@ -10,9 +10,8 @@ use typed_builder::TypedBuilder;
 /// Proxies are not supported yet: a connection string that names one cannot be turned into
 /// [`ClientOptions`](crate::options::ClientOptions), because connecting without the proxy would be
 /// wrong.
-#[derive(Clone, Deserialize, PartialEq, Eq, TypedBuilder)]
+#[derive(Clone, PartialEq, Eq, TypedBuilder)]
 #[builder(field_defaults(setter(into)))]
-#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Socks5Proxy {
     /// The proxy's host name or IP address.
@@ -38,6 +37,29 @@ impl fmt::Debug for Socks5Proxy {
     }
 }
 
+/// The deserializer's own error is dropped, because it may quote a value that was not understood.
+impl<'de> Deserialize<'de> for Socks5Proxy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Shape {
+            host: String,
+            port: Option<u16>,
+            authentication: Option<(String, String)>,
+        }
+        let shape = Shape::deserialize(deserializer).map_err(|_| {
+            D::Error::custom(
+                "the proxy is not valid: it takes the text host, the number port, and as \
+                 authentication a user name and a password",
+            )
+        })?;
+        Ok(Self {
+            host: shape.host,
+            port: shape.port,
+            authentication: shape.authentication,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +75,13 @@ mod tests {
             !text.contains("alice") && !text.contains("hunter2"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn errors_of_reading_a_proxy_keep_its_values() {
+        let text = r#"{ "host": "p", "authentication": "hunter2" }"#;
+        let error = serde_json::from_str::<Socks5Proxy>(text).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+        assert!(error.to_string().contains("authentication"), "{error}");
     }
 }

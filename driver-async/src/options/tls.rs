@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use typed_builder::TypedBuilder;
 
 /// Whether connections are encrypted.
@@ -63,7 +63,15 @@ pub struct TlsOptions {
     pub cert_key_file_path: Option<PathBuf>,
     /// The password of the private key in `cert_key_file_path`. It is not used yet: an encrypted
     /// key is an error when the client is built.
+    #[serde(default, deserialize_with = "read_password")]
     pub tls_certificate_key_file_password: Option<Vec<u8>>,
+}
+
+/// The deserializer's own error is dropped, because it may quote the password.
+fn read_password<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<u8>>, D::Error> {
+    Option::deserialize(deserializer).map_err(|_| {
+        D::Error::custom("the password of the private key is not a list of bytes; write one")
+    })
 }
 
 impl fmt::Debug for TlsOptions {
@@ -97,5 +105,19 @@ mod tests {
         let text = format!("{options:?}");
         assert!(!text.contains("hunter2") && !text.contains("104"), "{text}");
         assert!(text.contains("REDACTED"), "{text}");
+    }
+
+    #[test]
+    fn errors_of_reading_the_password_keep_it() {
+        let text = r#"{ "tlsCertificateKeyFilePassword": "hunter2" }"#;
+        let error = serde_json::from_str::<TlsOptions>(text).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+        let text = r#"{ "tlsCertificateKeyFilePassword": [104] }"#;
+        let read: TlsOptions = serde_json::from_str(text).unwrap();
+        assert_eq!(read.tls_certificate_key_file_password.unwrap(), b"h");
+        assert_eq!(
+            serde_json::from_str::<TlsOptions>("{}").unwrap(),
+            TlsOptions::default()
+        );
     }
 }

@@ -34,6 +34,8 @@ pub(super) struct Draft {
     pub(super) zlib_level: Option<u32>,
     /// The options that appeared, whatever came of their values.
     seen: Vec<&'static str>,
+    /// The places of the options that are ignored.
+    ignored: Vec<usize>,
 }
 
 /// The parts of a SOCKS5 proxy.
@@ -47,9 +49,10 @@ pub(super) struct ProxyDraft {
 
 impl Draft {
     pub(super) fn read_options(&mut self, options: &[(&str, &str)]) -> Result<()> {
-        for (name, value) in options {
+        for (place, (name, value)) in options.iter().enumerate() {
             let Some(option) = table::find(name) else {
-                self.warn_of_unknown(name);
+                self.ignored.push(place);
+                self.warn_of_unknown(name, place + 1);
                 continue;
             };
             if let Some(replacement) = option.replacement {
@@ -57,6 +60,7 @@ impl Draft {
                     .iter()
                     .any(|(name, _)| name.eq_ignore_ascii_case(replacement));
                 if is_replaced {
+                    self.ignored.push(place);
                     self.warn(format_args!(
                         "the deprecated option {} is ignored because {replacement} is there too",
                         option.name
@@ -68,12 +72,19 @@ impl Draft {
                     option.name
                 ));
             }
-            self.read_option(option, value)?;
+            if let Some(advice) = self.read_option(option, value)? {
+                self.ignored.push(place);
+                self.warn(format_args!(
+                    "the value of {} is ignored: {advice}",
+                    option.name
+                ));
+            }
         }
         Ok(())
     }
 
-    fn read_option(&mut self, option: &'static UriOption, value: &str) -> Result<()> {
+    /// Reads the value; gives advice when it is to be ignored.
+    fn read_option(&mut self, option: &'static UriOption, value: &str) -> Result<Option<String>> {
         let name = option.name;
         if self.seen.contains(&name) {
             match option.repeated {
@@ -92,18 +103,9 @@ impl Draft {
         }
         let value = decode(value, &format!("the value of {name}"))?;
         match self.read_value(option, &value) {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(None),
             Err(Rejection::Fatal(error)) => Err(invalid(error)),
-            Err(Rejection::Ignored(advice)) if option.is_secret => {
-                self.warn(format_args!("the value of {name} is ignored: {advice}"));
-                Ok(())
-            }
-            Err(Rejection::Ignored(advice)) => {
-                self.warn(format_args!(
-                    "the value {value:?} of {name} is ignored: {advice}"
-                ));
-                Ok(())
-            }
+            Err(Rejection::Ignored(advice)) => Ok(Some(advice)),
         }
     }
 
@@ -152,7 +154,7 @@ impl Draft {
         self.finish_tls(parts.is_srv)?;
         self.finish_credential(parts)?;
         self.refuse_contradictions(parts.is_srv)?;
-        self.uri.redacted = redacted::redact(parts);
+        self.uri.redacted = redacted::redact(parts, &self.ignored);
         Ok(self.uri)
     }
 
@@ -239,10 +241,13 @@ impl Draft {
             load_balanced: uri.load_balanced,
         })
         .map_err(invalid)?;
-        if !is_srv && (uri.srv_max_hosts.is_some() || uri.srv_service_name.is_some()) {
+        let has_srv_options = uri.srv_max_hosts.is_some()
+            || uri.srv_service_name.is_some()
+            || uri.srv_allowed_hosts_suffix.is_some();
+        if !is_srv && has_srv_options {
             return Err(invalid(
-                "srvMaxHosts and srvServiceName are only of use with mongodb+srv://; leave them \
-                 out",
+                "srvMaxHosts, srvServiceName and srvAllowedHostsSuffix are only of use with \
+                 mongodb+srv://; leave them out",
             ));
         }
         if is_srv && uri.direct_connection == Some(true) {
@@ -267,12 +272,15 @@ impl Draft {
         ));
     }
 
-    fn warn_of_unknown(&mut self, name: &str) {
+    /// The name is not quoted: after an unencoded `?` in a password, it is a part of the password.
+    fn warn_of_unknown(&mut self, name: &str, number: usize) {
         match suggestion::nearest(name, table::names()) {
             Some(meant) => self.warn(format_args!(
-                "the option {name:?} is unknown and ignored; did you mean {meant}?"
+                "option number {number} has an unknown name and is ignored; did you mean {meant}?"
             )),
-            None => self.warn(format_args!("the option {name:?} is unknown and ignored")),
+            None => self.warn(format_args!(
+                "option number {number} has an unknown name and is ignored"
+            )),
         }
     }
 

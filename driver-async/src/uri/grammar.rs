@@ -53,6 +53,12 @@ pub(super) fn split(uri: &str) -> Result<Parts<'_>> {
         Some((user_info, hosts)) => (Some(split_user_info(user_info)?), hosts),
         None => (None, authority),
     };
+    if user_info.is_none() && options.is_some_and(|options| options.contains('@')) {
+        return Err(invalid(
+            "an '@' stands after the '?', and none before it; in a user name or password, write \
+             '?' as %3F, and in the value of an option, write '@' as %40",
+        ));
+    }
     if hosts.is_empty() {
         return Err(invalid(
             "it names no host; write one after the \"//\", and the path of a Unix domain socket \
@@ -168,6 +174,12 @@ mod tests {
     }
 
     #[test]
+    fn an_option_may_hold_an_at_sign_where_there_is_a_user() {
+        let parts = split("mongodb://u:p@a/?appName=@b@").unwrap();
+        assert_eq!(parts.options, [("appName", "@b@")]);
+    }
+
+    #[test]
     fn errors_keep_misplaced_passwords_to_themselves() {
         for uri in [
             "mongo://alice:hunter2@a",
@@ -179,6 +191,8 @@ mod tests {
             "mongodb://alice:hunter2@",
             "mongodb://alice:hunter2@a,mongodb://alice:hunter2@b",
             "mongodb://a/?hunter2",
+            "mongodb://alice:27017?hunter2=x@a",
+            "mongodb://alice:27017?appName=hunter2@a",
         ] {
             let error = split(uri).unwrap_err().to_string();
             assert!(!error.contains("hunter2"), "{uri}: {error}");

@@ -32,8 +32,9 @@ use draft::Draft;
 /// it would be unsafe, such as with `tls=maybe`, it is an error. Of an option that is given twice,
 /// the last one counts.
 ///
-/// Neither Debug nor Display output shows a secret. Display gives the connection string with `***`
-/// in place of the credential and of the values of secret and unknown options.
+/// Neither Debug nor Display output, a warning or an error shows a secret, or text that was not
+/// understood. Display gives the connection string with `***` in place of the credential, of the
+/// values of secret options, and of options that are unknown or ignored.
 ///
 /// ```
 /// use motorcade::options::ConnectionString;
@@ -107,6 +108,9 @@ pub struct ConnectionString {
     pub srv_max_hosts: Option<u32>,
     /// `srvServiceName`.
     pub srv_service_name: Option<String>,
+    /// `srvAllowedHostsSuffix`: the domain that the hosts of the SRV records must belong to, in
+    /// lower case and with a leading dot.
+    pub srv_allowed_hosts_suffix: Option<String>,
     /// `proxyHost`, `proxyPort`, `proxyUsername` and `proxyPassword`.
     pub socks5_proxy: Option<Socks5Proxy>,
     /// `maxAdaptiveRetries`.
@@ -144,8 +148,8 @@ impl ConnectionString {
     /// Parses a connection string.
     ///
     /// # Errors
-    /// An invalid-argument error that says what is wrong and what to write instead. It never
-    /// contains a password.
+    /// An invalid-argument error that says what is wrong and what to write instead. It quotes
+    /// nothing, since any part may be a password that is not encoded as it should be.
     pub fn parse(s: impl AsRef<str>) -> Result<Self> {
         let parts = grammar::split(s.as_ref())?;
         let mut draft = Draft::default();
@@ -305,11 +309,57 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_understood_is_never_shown() {
+        for options in [
+            "hunter2=1",
+            "readPreference=hunter2",
+            "maxPoolSize=hunter2",
+            "maxPoolSize=%68unter2",
+            "journal=hunter2",
+            "compressors=hunter2",
+            "appName=hunter2aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\
+             aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "readPreferenceTags=hunter2",
+            "wtimeout=hunter2&wTimeoutMS=1",
+        ] {
+            let parsed = parse(&format!("mongodb://a/?{options}"));
+            let shown = format!("{parsed} {parsed:?} {parsed:#?}");
+            assert!(!shown.contains("unter2"), "{options}: {shown}");
+            assert_eq!(parsed.warnings().len(), 1, "{options}");
+        }
+        for options in [
+            "tls=hunter2",
+            "authMechanism=hunter2",
+            "srvAllowedHostsSuffix=hunter2",
+            "authMechanism=GSSAPI&authMechanismProperties=hunter2:x",
+        ] {
+            let error = refused(&format!("mongodb+srv://u@a.example.com/?{options}"));
+            assert!(!error.contains("hunter2"), "{options}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_suffix_of_allowed_hosts_is_a_domain() {
+        let suffix = |value: &str| {
+            let uri = format!("mongodb+srv://a.example.com/?srvAllowedHostsSuffix={value}");
+            ConnectionString::parse(uri).map(|parsed| parsed.srv_allowed_hosts_suffix.unwrap())
+        };
+        for given in [".Example.COM", "example.com", "example.com."] {
+            assert_eq!(suffix(given).unwrap(), ".example.com");
+        }
+        assert_eq!(suffix("internal").unwrap(), ".internal");
+        for bad in ["", ".", "com", ".com", "a..com"] {
+            assert!(suffix(bad).is_err(), "{bad:?} was accepted");
+        }
+        assert!(refused("mongodb://a/?srvAllowedHostsSuffix=.example.com").contains("+srv"));
+    }
+
+    #[test]
     fn errors_warnings_and_output_keep_secrets() {
         let secrets = ["alice", "hunter2", "swordfish", "open-sesame", "mellon"];
         let parsed = parse(
-            "mongodb://alice:hunter2@a/db?authMechanism=MONGODB-AWS\
-             &authMechanismProperties=AWS_SESSION_TOKEN:swordfish\
+            "mongodb://alice@a/db?authMechanism=MONGODB-OIDC\
+             &authMechanismProperties=ENVIRONMENT:azure,TOKEN_RESOURCE:swordfish\
              &tlsCertificateKeyFilePassword=open-sesame\
              &proxyHost=p&proxyUsername=alice&proxyPassword=mellon&pasword=hunter2",
         );
@@ -336,7 +386,11 @@ mod tests {
     fn display_gives_a_connection_string_without_its_secrets() {
         assert_eq!(
             parse("mongodb://u:p@a:1,%2Ftmp%2Fx.sock?w=1&nonsense=x").to_string(),
-            "mongodb://***@a:1,%2Ftmp%2Fx.sock/?w=1&nonsense=***"
+            "mongodb://***@a:1,%2Ftmp%2Fx.sock/?w=1&***=***"
+        );
+        assert_eq!(
+            parse("mongodb://a/?maxPoolSize=x&wtimeout=1&wTimeoutMS=2").to_string(),
+            "mongodb://a/?maxPoolSize=***&wtimeout=***&wTimeoutMS=2"
         );
         assert_eq!(
             parse("mongodb+srv://a.example.com").to_string(),

@@ -167,6 +167,10 @@ static OPTIONS: &[UriOption] = &[
         Flag(|draft| &mut draft.uri.server_selection_try_once),
     ),
     UriOption::new("socketTimeoutMS", Millis(|uri| &mut uri.socket_timeout)),
+    UriOption::new(
+        "srvAllowedHostsSuffix",
+        Special(read_srv_allowed_hosts_suffix),
+    ),
     UriOption::new("srvMaxHosts", Count(0, |uri| &mut uri.srv_max_hosts)),
     UriOption::new("srvServiceName", Special(read_srv_service_name)),
     UriOption::new("ssl", Special(read_tls)).repeated(Agreeing),
@@ -214,6 +218,20 @@ static OPTIONS: &[UriOption] = &[
     UriOption::new("zlibCompressionLevel", Special(read_zlib_level)),
 ];
 
+/// The top-level domains that nobody can register names in, so that one may stand alone as
+/// srvAllowedHostsSuffix.
+const PRIVATE_DOMAINS: [&str; 9] = [
+    "test",
+    "localhost",
+    "invalid",
+    "example",
+    "local",
+    "internal",
+    "corp",
+    "home",
+    "mail",
+];
+
 fn read_app_name(draft: &mut Draft, value: &str) -> Result<(), Rejection> {
     if value.is_empty() || value.len() > MAX_APP_NAME_LENGTH {
         return ignored(format!("write 1 to {MAX_APP_NAME_LENGTH} bytes"));
@@ -256,7 +274,7 @@ fn read_heartbeat_frequency(draft: &mut Draft, value: &str) -> Result<(), Reject
     let frequency = parse_millis(value, i64::from(i32::MAX))?;
     if frequency < ClientOptions::MIN_HEARTBEAT_FREQUENCY {
         return Err(Rejection::Fatal(Error::invalid_argument(format!(
-            "heartbeatFrequencyMS is {value}; use at least {}",
+            "heartbeatFrequencyMS is too small; use at least {}",
             ClientOptions::MIN_HEARTBEAT_FREQUENCY.as_millis()
         ))));
     }
@@ -286,6 +304,20 @@ fn read_proxy_username(draft: &mut Draft, value: &str) -> Result<(), Rejection> 
 
 fn read_proxy_password(draft: &mut Draft, value: &str) -> Result<(), Rejection> {
     draft.proxy.password = Some(value.to_owned()).filter(|password| !password.is_empty());
+    Ok(())
+}
+
+/// A suffix that cannot be used is refused, because without it other hosts would be accepted.
+fn read_srv_allowed_hosts_suffix(draft: &mut Draft, value: &str) -> Result<(), Rejection> {
+    let suffix = value.trim_matches('.').to_ascii_lowercase();
+    let is_domain = suffix.split('.').count() >= 2 && suffix.split('.').all(|it| !it.is_empty());
+    if !is_domain && !PRIVATE_DOMAINS.contains(&suffix.as_str()) {
+        return Err(Rejection::Fatal(Error::invalid_argument(
+            "srvAllowedHostsSuffix is not a domain below a top-level one; write one such as \
+             .example.com",
+        )));
+    }
+    draft.uri.srv_allowed_hosts_suffix = Some(format!(".{suffix}"));
     Ok(())
 }
 

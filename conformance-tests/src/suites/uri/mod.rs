@@ -5,6 +5,7 @@
 //! arrive in [`ClientOptions`] too.
 
 mod concerns;
+mod disclosure;
 mod options;
 
 use motorcade::options::{ClientOptions, ConnectionString, Credential, HostInfo, ServerAddress};
@@ -27,6 +28,7 @@ pub(crate) fn cases(file: &SpecFile) -> Vec<Case> {
     tests
         .iter()
         .map(|test| match file.suite {
+            Suite::CredentialDisclosure => case(file, test, disclosure::check),
             Suite::AuthUri => case(file, test, check_credential),
             Suite::ReadWriteConcernUri => case(file, test, concerns::check_uri),
             Suite::ReadWriteConcernDocument => case(file, test, concerns::check_document),

@@ -131,6 +131,10 @@ pub(super) fn of_string(uri: &ConnectionString) -> Found {
     found.put_duration("socketTimeoutMS", uri.socket_timeout);
     found.put("srvMaxHosts", uri.srv_max_hosts);
     found.put("srvServiceName", uri.srv_service_name.as_ref());
+    found.put(
+        "srvAllowedHostsSuffix",
+        uri.srv_allowed_hosts_suffix.as_ref(),
+    );
     found.put_duration("timeoutMS", uri.timeout);
     found.put_tls(uri.tls.as_ref());
     found.put("tlsInsecure", uri.tls_insecure());
@@ -173,6 +177,7 @@ fn of_client(client: &ClientOptions) -> Found {
     );
     found.put_duration("serverSelectionTimeoutMS", client.server_selection_timeout);
     found.put_duration("socketTimeoutMS", client.socket_timeout);
+    found.put_duration("timeoutMS", client.timeout);
     found.put_tls(client.tls.as_ref());
     found.put_duration("waitQueueTimeoutMS", client.wait_queue_timeout);
     found
@@ -180,8 +185,7 @@ fn of_client(client: &ClientOptions) -> Found {
 
 /// Options that the driver reads and does not act on; a client must be told so, save where the
 /// value asks for what happens anyway.
-const NOT_ACTED_ON: [&str; 6] = [
-    "timeoutms",
+const NOT_ACTED_ON: [&str; 5] = [
     "compressors",
     "zlibcompressionlevel",
     "serverselectiontryonce",

@@ -42,12 +42,7 @@ pub(crate) fn equal(id: &Bson) -> Document {
 
 /// Matches the file with this `_id`.
 pub(crate) fn files_with_id(id: &Bson) -> Document {
-    match id {
-        // An object id is no operator. The cases of the retryable reads specification compare
-        // this filter, and are older than the rule that asks for `$eq`.
-        Bson::ObjectId(id) => doc! { "_id": id },
-        id => doc! { "_id": equal(id) },
-    }
+    doc! { "_id": equal(id) }
 }
 
 /// Where in the order of upload dates the wanted one of several files of a name stands.
@@ -74,7 +69,7 @@ impl From<i32> for Revision {
 
 #[cfg(test)]
 mod tests {
-    use bson::{Decimal128, Regex};
+    use bson::{Decimal128, Regex, oid::ObjectId};
 
     use super::*;
 
@@ -103,12 +98,17 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_looks_like_a_query_is_none() {
+    fn an_id_is_compared_whatever_its_type() {
         let regex = Regex {
             pattern: bson::cstr!(".*").into(),
             options: bson::cstr!("").into(),
         };
-        for id in [doc! { "$gt": 0 }.into(), regex.into(), Bson::from("a")] {
+        for id in [
+            Bson::from(ObjectId::new()),
+            Bson::from("a"),
+            doc! { "$gt": 0 }.into(),
+            regex.into(),
+        ] {
             let filter = files_with_id(&id);
             let id_filter = filter.get_document("_id").unwrap();
             assert_eq!(id_filter, &doc! { "$eq": id });

@@ -37,9 +37,10 @@ impl OperatingSystem {
     }
 }
 
-/// The function service and the container that the program runs in.
+/// The coding agent, the function service and the container that the program runs in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment {
+    agent: Option<String>,
     function: Option<Function>,
     runtime: Option<&'static str>,
     orchestrator: Option<&'static str>,
@@ -61,6 +62,7 @@ impl Environment {
     pub fn detect(variable: &dyn Fn(&str) -> Option<String>, has_dockerenv: bool) -> Self {
         let populated = |name: &str| variable(name).filter(|value| !value.is_empty());
         Self {
+            agent: agent(variable),
             function: Function::detect(&populated),
             runtime: has_dockerenv.then_some("docker"),
             orchestrator: populated("KUBERNETES_SERVICE_HOST").map(|_| "kubernetes"),
@@ -75,11 +77,12 @@ impl Environment {
     /// The `env` document; `None` when nothing is known.
     pub(super) fn document(&self) -> Result<Option<RawDocumentBuf>> {
         let container = self.runtime.is_some() || self.orchestrator.is_some();
-        if self.function.is_none() && !container {
+        if self.agent.is_none() && self.function.is_none() && !container {
             return Ok(None);
         }
         let mut bytes = Vec::new();
         let mut env = DocumentWriter::begin(&mut bytes);
+        append_optional(&mut env, "agent", self.agent.as_deref())?;
         if let Some(function) = &self.function {
             function.write(&mut env)?;
         }
@@ -91,6 +94,11 @@ impl Environment {
         }
         env.end()?;
         Ok(Some(RawDocumentBuf::from_bytes(bytes)?))
+    }
+
+    /// The coding agent that runs the program.
+    pub(super) fn agent(&self) -> Option<&str> {
+        self.agent.as_deref()
     }
 
     /// The name of the function service.
@@ -146,6 +154,47 @@ impl Function {
         }
         append_optional(env, "region", self.region.as_deref())
     }
+}
+
+/// What coding agents set in the programs that they run, and what each is called in the metadata;
+/// the first that is set counts.
+const AGENTS: [(&str, &str); 12] = [
+    ("CLAUDECODE", "claude_code"),
+    ("CLAUDE_CODE_ENTRYPOINT", "claude_code"),
+    ("CURSOR_AGENT", "cursor"),
+    ("CODEX_SANDBOX", "codex_cli"),
+    ("CLINE_ACTIVE", "cline"),
+    ("GEMINI_CLI", "gemini_cli"),
+    ("AUGMENT_AGENT", "auggie_cli"),
+    ("OPENCODE", "opencode_client"),
+    ("OPENCODE_CLIENT", "opencode_client"),
+    ("TRAE_AI_SHELL_ID", "trae_ai"),
+    ("GOOSE_TERMINAL", "goose"),
+    ("GOOSE_AGENT", "goose"),
+];
+
+/// The variable for all other agents, which holds the agent's own name for itself. It comes last,
+/// because agents that have a variable of their own write their changing versions into this one.
+const OTHER_AGENT: &str = "AI_AGENT";
+const OTHER_AGENT_LIMIT: usize = 64;
+
+/// Recognises the coding agent, as `client.env.agent` of the handshake specification defines.
+fn agent(variable: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let populated = |name: &str| {
+        let value = variable(name)?;
+        let value = value.trim();
+        (!value.is_empty()).then(|| value.to_lowercase())
+    };
+    let known = AGENTS.iter().find(|(name, _)| populated(name).is_some());
+    if let Some((_, agent)) = known {
+        return Some((*agent).to_owned());
+    }
+    let mut agent = populated(OTHER_AGENT)?;
+    if agent == "1" || agent == "true" {
+        return Some("ai_agent".to_owned());
+    }
+    agent.truncate(agent.floor_char_boundary(OTHER_AGENT_LIMIT));
+    Some(agent)
 }
 
 fn append_optional(writer: &mut DocumentWriter<'_>, key: &str, value: Option<&str>) -> Result<()> {
@@ -217,6 +266,26 @@ mod tests {
     }
 
     #[test]
+    fn recognises_coding_agents() {
+        let long = "é".repeat(40);
+        for (variables, agent) in [
+            (&[("CLAUDECODE", "1")][..], "claude_code"),
+            (&[("CLAUDE_CODE_ENTRYPOINT", "cli")], "claude_code"),
+            (&[("OPENCODE", "0")], "opencode_client"),
+            (&[("GEMINI_CLI", "1"), ("CURSOR_AGENT", "1")], "cursor"),
+            (&[("AI_AGENT", "x"), ("GOOSE_AGENT", "1")], "goose"),
+            (&[("AI_AGENT", " My-Agent@2 ")], "my-agent@2"),
+            (&[("AI_AGENT", "TRUE")], "ai_agent"),
+            (&[("AI_AGENT", "1"), ("CLAUDECODE", " ")], "ai_agent"),
+            (&[("AI_AGENT", &long)], &"é".repeat(32)),
+        ] {
+            let wanted = Some(doc! { "agent": agent });
+            assert_eq!(detected(variables, false), wanted, "{variables:?}");
+        }
+        assert_eq!(detected(&[("AI_AGENT", " "), ("AGENT", "x")], false), None);
+    }
+
+    #[test]
     fn ambiguous_and_unknown_environments_are_left_out() {
         for variables in [
             &[LAMBDA, ("FUNCTIONS_WORKER_RUNTIME", "node")][..],
@@ -250,6 +319,13 @@ mod tests {
             detected(&[LAMBDA, ("AWS_REGION", "us-east-2"), kubernetes], false),
             Some(doc! {
                 "name": "aws.lambda", "region": "us-east-2",
+                "container": { "orchestrator": "kubernetes" },
+            })
+        );
+        assert_eq!(
+            detected(&[LAMBDA, ("CLAUDECODE", "1"), kubernetes], false),
+            Some(doc! {
+                "agent": "claude_code", "name": "aws.lambda",
                 "container": { "orchestrator": "kubernetes" },
             })
         );

@@ -44,6 +44,7 @@ struct Wrapper {
 enum Cut {
     Nothing,
     EnvironmentDetails,
+    Agent,
     OsDetails,
     Environment,
 }
@@ -124,7 +125,12 @@ impl ClientMetadata {
     /// The fullest document within the limit, cut in the order that the specification gives.
     fn fitting_document(&self) -> Result<RawDocumentBuf> {
         let mut platform = self.platform();
-        for cut in [Cut::Nothing, Cut::EnvironmentDetails, Cut::OsDetails] {
+        for cut in [
+            Cut::Nothing,
+            Cut::EnvironmentDetails,
+            Cut::Agent,
+            Cut::OsDetails,
+        ] {
             let document = self.write(cut, &platform)?;
             if document.as_bytes().len() <= LIMIT {
                 return Ok(document);
@@ -178,11 +184,25 @@ impl ClientMetadata {
             if let Some(env) = self.environment.document()? {
                 client.append_raw_document("env", &env)?;
             }
-        } else if let Some(name) = self.environment.name().filter(|_| cut < Cut::Environment) {
-            client.append_document_with("env", |env| env.append_str("name", name))?;
+        } else {
+            self.write_short_environment(cut, &mut client)?;
         }
         client.end()?;
         Ok(RawDocumentBuf::from_bytes(bytes)?)
+    }
+
+    fn write_short_environment(&self, cut: Cut, client: &mut DocumentWriter<'_>) -> Result<()> {
+        let agent = self.environment.agent().filter(|_| cut < Cut::Agent);
+        let name = self.environment.name().filter(|_| cut < Cut::Environment);
+        if agent.is_none() && name.is_none() {
+            return Ok(());
+        }
+        client.append_document_with("env", |env| {
+            if let Some(agent) = agent {
+                env.append_str("agent", agent)?;
+            }
+            name.map_or(Ok(()), |name| env.append_str("name", name))
+        })
     }
 
     /// One entry for the driver and each wrapper, empty ones too, so that the entries of the
@@ -214,7 +234,8 @@ fn checked(part: &str, text: Option<&str>) -> Result<String> {
     let text = text.unwrap_or_default();
     if text.contains(DELIMITER) {
         return Err(Error::invalid_argument(format!(
-            "the {part} of a wrapping library must not contain {DELIMITER:?}: {text:?}"
+            "the {part} of a wrapping library contains {DELIMITER:?}, which separates the parts of \
+             the client metadata; remove it"
         )));
     }
     Ok(text.to_owned())
@@ -320,7 +341,39 @@ mod tests {
     }
 
     #[test]
-    fn the_details_of_the_operating_system_are_cut_second() {
+    fn the_agent_is_cut_after_other_details_of_the_environment() {
+        let detected = |region: String| {
+            let variable = move |name: &str| match name {
+                "AWS_LAMBDA_RUNTIME_API" | "CLAUDECODE" => Some("x".to_owned()),
+                "AWS_REGION" => Some(region.clone()),
+                _ => None,
+            };
+            Environment::detect(&variable, true)
+        };
+        let made = |region: usize, os: usize| {
+            let os = OperatingSystem {
+                name: Some("a".repeat(os)),
+                ..linux()
+            };
+            let environment = detected("a".repeat(region));
+            shown(&ClientMetadata::new(None, PLATFORM, os, environment).unwrap())
+        };
+        let env = |shown: &Document| shown.get_document("env").unwrap().clone();
+        assert_eq!(
+            env(&made(512, 1)),
+            bson::doc! { "agent": "claude_code", "name": "aws.lambda" }
+        );
+        let without_agent = (0..LIMIT)
+            .map(|os| made(1, os))
+            .find(|shown| !env(shown).contains_key("agent"))
+            .unwrap();
+        assert_eq!(env(&without_agent), bson::doc! { "name": "aws.lambda" });
+        let os = without_agent.get_document("os").unwrap();
+        assert!(os.contains_key("name"), "{os}");
+    }
+
+    #[test]
+    fn the_details_of_the_operating_system_are_cut_next() {
         let os = OperatingSystem {
             name: Some("a".repeat(512)),
             ..linux()
@@ -337,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_goes_third_and_the_platform_is_cut_last() {
+    fn the_environment_goes_next_and_the_platform_is_cut_last() {
         let mut metadata = metadata();
         let used = {
             let short = metadata

@@ -6,8 +6,8 @@ use super::{ServerDescription, ServerType, TopologyDescription};
 pub(super) const MIN_WIRE_VERSION: i32 = 8;
 /// The server whose wire version is [`MIN_WIRE_VERSION`].
 const MIN_SERVER: &str = "4.2";
-/// The newest wire version that this driver speaks, that of MongoDB 8.2.
-pub(super) const MAX_WIRE_VERSION: i32 = 27;
+/// The newest wire version that this driver speaks, that of MongoDB 9.0.
+pub(super) const MAX_WIRE_VERSION: i32 = 29;
 
 impl TopologyDescription {
     /// "Checking wire protocol compatibility" section.

@@ -80,12 +80,15 @@ fn create_command_cursor(
     Ok(Returned::Entity(Entity::cursor(cursor)))
 }
 
-/// The command of an operation, which must be of the name that is told beside it.
+/// The command of an operation. Its name stands beside it for languages that do not keep the order
+/// of fields; where it does, it must be that of the first field.
 fn command(arguments: &mut Arguments<'_>) -> Result<Document, String> {
-    let name: String = arguments.need("commandName")?;
+    let name: Option<String> = arguments.take("commandName")?;
     let command: Document = arguments.need("command")?;
-    if command.keys().next() == Some(&name) {
-        return Ok(command);
+    match name {
+        Some(name) if command.keys().next() != Some(&name) => {
+            Err(format!("the command's first field is not `{name}`"))
+        }
+        _ => Ok(command),
     }
-    Err(format!("the command's first field is not `{name}`"))
 }
