@@ -31,9 +31,10 @@
 //! background work (monitoring, the upkeep of pools) goes on while nobody calls.
 //!
 //! # From async code
-//! A blocking method called on a thread that drives async tasks panics, naming the caller's line.
-//! Use `motorcade` there, or `tokio::task::spawn_blocking`. Dropping any value of this crate is
-//! fine anywhere: no destructor blocks.
+//! A method that may wait panics on a thread that drives async tasks, naming the caller's line. Use
+//! `motorcade` there, or `tokio::task::spawn_blocking`. What does no I/O works on any thread and
+//! starts none: making a client, starting a session or a transaction, opening an upload stream.
+//! Dropping any value of this crate is fine anywhere: no destructor blocks.
 
 pub mod change_stream;
 mod client;

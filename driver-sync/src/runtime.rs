@@ -51,6 +51,24 @@ pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output> {
     Ok(runtime()?.block_on(future))
 }
 
+/// Like [`block_on`], for a future that is done at its first poll: it needs neither the runtime nor
+/// a thread that may wait. If it is not done after all, it is driven to its end.
+///
+/// # Errors
+/// As [`block_on`].
+#[track_caller]
+pub(crate) fn poll_once_or_block<F: Future>(future: F) -> Result<F::Output> {
+    let mut future = pin!(future);
+    match poll_once(future.as_mut()) {
+        Poll::Ready(output) => Ok(output),
+        Poll::Pending => block_on(future),
+    }
+}
+
+fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
 /// Panics on a thread that drives async tasks, in the name of the caller's line.
 ///
 /// The runtime's own check names a line of tokio's; a blocking lock's names ours. It costs no
@@ -75,9 +93,7 @@ pub(crate) fn block_on_unless_ready<F: Future>(future: F) -> Result<F::Output> {
     let mut future = pin!(future);
     let polled = {
         let _context = runtime.enter();
-        future
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()))
+        poll_once(future.as_mut())
     };
     match polled {
         Poll::Ready(output) => Ok(output),
