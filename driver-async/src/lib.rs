@@ -76,6 +76,7 @@ mod net;
 mod operation;
 pub mod options;
 mod pool;
+mod process;
 mod proto;
 pub mod raw_batch_cursor;
 pub mod results;

@@ -35,6 +35,12 @@
 //! `motorcade` there, or `tokio::task::spawn_blocking`. What does no I/O works on any thread and
 //! starts none: making a client, starting a session or a transaction, opening an upload stream.
 //! Dropping any value of this crate is fine anywhere: no destructor blocks.
+//!
+//! # After `fork()`
+//! A child process can use every client that was not used before the fork, and new ones. A client
+//! that was used belongs to the parent: in the child each of its operations fails with an
+//! invalid-argument error, and so does what reaches beyond the documents at hand of a cursor. The
+//! child may drop what it inherited, which sends nothing and leaves the parent's connections alone.
 
 pub mod change_stream;
 mod client;

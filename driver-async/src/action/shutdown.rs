@@ -58,6 +58,9 @@ impl IntoFuture for Shutdown {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let executor = self.client.executor();
+            if executor.check_process().is_err() {
+                return;
+            }
             if !self.immediate && executor.topology().has_started() {
                 executor.operations_ended().await;
                 end_sessions(executor, self.client.concerns().timeout).await;

@@ -15,6 +15,7 @@ use crate::{
     deadline::Deadline,
     error::{Error, Result},
     net::{Home, Stream},
+    process::Opened,
     proto::{
         hello::HelloReply,
         topology::ServerType,
@@ -75,7 +76,7 @@ impl ServerFacts {
 /// set may hold unread bytes and is closed.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: Stream,
+    stream: Opened<Stream>,
     home: Home,
     address: ServerAddress,
     id: u32,
@@ -98,7 +99,7 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn new(stream: Stream, address: ServerAddress, id: u32) -> Self {
         Self {
-            stream,
+            stream: Opened::new(stream),
             home: Home::here(),
             address,
             id,
