@@ -73,6 +73,7 @@ pub mod gridfs;
 pub mod internal;
 mod namespace;
 mod net;
+mod object_ids;
 mod operation;
 pub mod options;
 mod pool;

@@ -41,6 +41,8 @@
 //! that was used belongs to the parent: in the child each of its operations fails with an
 //! invalid-argument error, and so does what reaches beyond the documents at hand of a cursor. The
 //! child may drop what it inherited, which sends nothing and leaves the parent's connections alone.
+//! An `_id` that the driver makes is unique among all of these processes; one that the child makes
+//! with [`ObjectId::new`](bson::oid::ObjectId::new) may be one of its parent's.
 
 pub mod change_stream;
 mod client;

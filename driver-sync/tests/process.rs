@@ -84,14 +84,15 @@ fn a_forked_child_makes_its_own_client_and_leaves_its_parents_alone() -> Result<
     let unused = Client::with_uri_str(&uri)?;
     let connections = Arc::new(AtomicUsize::new(0));
     let mut used = Used::new(&uri, Arc::clone(&connections))?;
+    let parent = process_part(&used.numbers)?;
 
     let child = match fork()? {
         Fork::Parent(child) => child,
         Fork::Child => end_child(move || {
             used.refuses_everything();
             drop(used);
-            works(&unused);
-            works(&Client::with_uri_str(uri).expect("makes a client"));
+            works(&unused, parent);
+            works(&Client::with_uri_str(uri).expect("makes a client"), parent);
         }),
     };
     wait_for(child)?;
@@ -211,16 +212,25 @@ fn refused<T>(outcome: Result<T, impl Display>) {
 }
 
 /// Whether a client works as if nothing had happened.
-fn works(client: &Client) {
+fn works(client: &Client, parent: [u8; 5]) {
     let numbers = numbers(client);
     let mut changes = numbers.watch().run().expect("watches");
-    numbers.insert_one(doc! {}).run().expect("inserts");
+    let child = process_part(&numbers).expect("inserts");
+    assert_ne!(child, parent, "both processes make the same object ids");
     let change = changes.next().expect("goes on").expect("reads a change");
     assert!(change.full_document.is_some(), "{change:?}");
 }
 
 fn numbers(client: &Client) -> Collection<Document> {
     client.database("forked").collection("numbers")
+}
+
+/// The part of a generated `_id` that belongs to the process.
+fn process_part(numbers: &Collection<Document>) -> Result<[u8; 5]> {
+    let inserted = numbers.insert_one(doc! {}).run()?;
+    let id = inserted.inserted_id.as_object_id().expect("is generated");
+    let [_, _, _, _, part @ .., _, _, _] = id.bytes();
+    Ok(part)
 }
 
 fn a_forked_child_can_drop_an_operation_that_its_parent_goes_on_with() -> Result<(), Failed> {
