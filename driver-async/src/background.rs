@@ -17,7 +17,6 @@ use std::{
     future::{Future, pending, poll_fn},
     io,
     pin::pin,
-    process,
     sync::{Arc, Weak},
     task::Poll,
     thread::{self, ThreadId},
@@ -31,21 +30,22 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    process::PerProcess,
+};
 
 /// The background runtime of this process. It goes on while there is a handle to it.
 #[derive(Debug)]
 pub(crate) struct Background {
     runtime: Handle,
     thread: ThreadId,
-    /// After `fork()`, the child has this value but not the thread.
-    process: u32,
     /// The thread ends when this is dropped.
     _alive: oneshot::Sender<Infallible>,
 }
 
 /// The one that is running, if any.
-static CURRENT: Mutex<Weak<Background>> = Mutex::new(Weak::new());
+static CURRENT: PerProcess<Mutex<Weak<Background>>> = PerProcess::new();
 
 impl Background {
     /// The background runtime of this process, which is started if there is none.
@@ -53,10 +53,8 @@ impl Background {
     /// # Errors
     /// The operating system's error when it gives no thread.
     pub(crate) fn get() -> io::Result<Arc<Self>> {
-        let mut current = CURRENT.lock();
-        if let Some(running) = current.upgrade()
-            && running.process == process::id()
-        {
+        let mut current = CURRENT.get().lock();
+        if let Some(running) = current.upgrade() {
             return Ok(running);
         }
         let started = Arc::new(Self::start()?);
@@ -78,21 +76,14 @@ impl Background {
         Ok(Self {
             runtime: handle,
             thread: thread.thread().id(),
-            process: process::id(),
             _alive: alive,
         })
     }
 
     /// Whether the current thread is that of a background runtime, on which nothing may take long.
     pub(crate) fn is_current_thread() -> bool {
-        let running = CURRENT.lock().upgrade();
+        let running = CURRENT.get().lock().upgrade();
         running.is_some_and(|it| it.thread == thread::current().id())
-    }
-
-    /// Whether the process is the child of the one in which this runtime was started, so that its
-    /// thread is not there.
-    pub(crate) fn is_from_before_fork(&self) -> bool {
-        self.process != process::id()
     }
 
     /// Runs a future here, to its end or until it is aborted.

@@ -23,6 +23,9 @@ use crate::{
 /// ends and every connection is closed; [`Client::shutdown`] does so earlier, and tells the
 /// servers that the sessions have ended.
 ///
+/// A client that was used before `fork()` belongs to the parent process. In the child its operations
+/// fail with an invalid-argument error, and dropping it leaves the parent's connections alone.
+///
 /// ```no_run
 /// # async fn example() -> motorcade::error::Result<()> {
 /// use motorcade::{Client, bson::doc};

@@ -249,11 +249,11 @@ impl AbortTransaction<'_> {
     }
 }
 
-action! { impl['a] StartSession<'a> => Result<ClientSession>, |self| {
+action! { impl['a] StartSession<'a> => Result<ClientSession>, never waits, |self| {
     ClientSession::start(self.client.clone(), self.options)
 } }
 
-action! { impl['a] StartTransaction<&'a mut ClientSession> => Result<()>, |self| {
+action! { impl['a] StartTransaction<&'a mut ClientSession> => Result<()>, never waits, |self| {
     self.session.begin_transaction(self.options)
 } }
 

@@ -75,6 +75,9 @@ impl IntoFuture for Shutdown {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let executor = self.client.executor();
+            if executor.check_process().is_err() {
+                return;
+            }
             if !self.immediate && executor.topology().has_started() {
                 executor.end_operations(self.grace_period).await;
                 let ending = end_sessions(executor, self.client.concerns().timeout);

@@ -1,6 +1,7 @@
 //! The changes as they come, and the server's cursor, opened again whenever it is lost.
 
 use std::{
+    mem,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
@@ -281,8 +282,25 @@ impl Tail {
         }
     }
 
+    /// Checks that the stream is not one that the parent of this process opens again; then that is
+    /// left to the parent.
+    ///
+    /// # Errors
+    /// As [`Executor::check_process`].
+    fn check_resumption(&mut self) -> Result<()> {
+        if self.resumption.is_none() {
+            return Ok(());
+        }
+        let checked = self.plan.executor.check_process();
+        if checked.is_err() {
+            mem::forget(self.resumption.take());
+        }
+        checked
+    }
+
     /// Waits for a stream that is opened again, if it is; true when the call has what it asked for.
     fn poll_resumption(&mut self, context: &mut Context<'_>) -> Poll<Result<bool>> {
+        self.check_resumption()?;
         if let Some(Resumption::Due(lost)) = self
             .resumption
             .take_if(|it| matches!(it, Resumption::Due(_)))
@@ -301,25 +319,31 @@ impl Tail {
     /// Ends the stream and waits until its cursor is closed on the server too, no longer than
     /// `timeout` or else the stream's own.
     pub(super) async fn close(&mut self, timeout: Option<Duration>) -> Result<()> {
-        self.forget();
+        self.forget()?;
         self.server.close(timeout).await
     }
 
     /// Ends the stream, and has its cursor closed in the background.
     fn end(&mut self) {
-        self.forget();
-        self.server.let_go();
+        if self.forget().is_ok() {
+            self.server.let_go();
+        }
     }
 
     /// Leaves out what has come, and opens no new cursor for the one that was lost. One that is
     /// just being opened is closed by way of its session.
-    fn forget(&mut self) {
+    ///
+    /// # Errors
+    /// As [`Tail::check_resumption`].
+    fn forget(&mut self) -> Result<()> {
         self.batch = Batch::default();
         self.joined = None;
         self.fragments.forget();
+        self.check_resumption()?;
         if let Some(Resumption::Due(lost)) = self.resumption.take() {
             self.server = lost.old;
         }
+        Ok(())
     }
 }
 

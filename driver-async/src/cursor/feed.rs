@@ -107,6 +107,7 @@ impl Feed {
     /// Has the next batch fetched while the caller walks the ones at hand.
     fn fetch_ahead(&mut self) {
         if let Ok(runtime) = Handle::try_current()
+            && self.server.can_ask_ahead()
             && let Some((source, batch_size)) = self.take_source()
         {
             let timeout = source.origin.timeout.of_call(clock::now);

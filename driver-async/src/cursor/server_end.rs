@@ -140,6 +140,38 @@ impl ServerEnd {
         )
     }
 
+    fn executor(&self) -> Option<&Executor> {
+        match &self.phase {
+            Phase::Resting(source) => Some(&source.executor),
+            Phase::Fetching { farewell, .. }
+            | Phase::Failing { farewell, .. }
+            | Phase::Abandoned(farewell)
+            | Phase::Lost(farewell) => Some(farewell.executor()),
+            Phase::Ended => None,
+        }
+    }
+
+    /// Whether a request for a batch can be made now, and not just when somebody waits for it.
+    pub(crate) fn can_ask_ahead(&self) -> bool {
+        match &self.phase {
+            Phase::Resting(source) => source.executor.check_process().is_ok(),
+            _ => false,
+        }
+    }
+
+    /// Checks that the cursor is not one that the parent of this process goes on with; then it is
+    /// left to the parent.
+    ///
+    /// # Errors
+    /// As [`Executor::check_process`].
+    fn check_process(&mut self) -> Result<()> {
+        let checked = self.executor().map_or(Ok(()), Executor::check_process);
+        if checked.is_err() {
+            mem::forget(mem::take(&mut self.phase));
+        }
+        checked
+    }
+
     /// A resting source, to begin a request with.
     pub(crate) fn take_resting(&mut self) -> Option<Box<Source>> {
         match mem::take(&mut self.phase) {
@@ -178,6 +210,9 @@ impl ServerEnd {
 
     /// Waits for what was asked for.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Answer> {
+        if let Err(error) = self.check_process() {
+            return Poll::Ready(Answer::Failed(error));
+        }
         match &mut self.phase {
             Phase::Fetching { request, .. } => {
                 let fetched = ready!(request.poll(context));
@@ -222,6 +257,10 @@ impl ServerEnd {
 
     /// Ends an open cursor after an error, which is given back unless the server is told first.
     pub(crate) fn fail(&mut self, source: Source, error: Error) -> Option<Error> {
+        if let Err(error) = source.executor.check_process() {
+            mem::forget(source);
+            return Some(error);
+        }
         let is_io = matches!(*error.kind, ErrorKind::Io(_));
         match error.code() {
             Some(_) if is_gone(&error) => {}
@@ -256,6 +295,7 @@ impl ServerEnd {
     /// Ends the cursor and waits until it is closed on the server too, no longer than `timeout` or
     /// else the cursor's own.
     pub(crate) async fn close(&mut self, timeout: Option<Duration>) -> Result<()> {
+        self.check_process()?;
         if let Some(farewell) = self.abandon() {
             self.phase = Phase::Abandoned(farewell);
         }
@@ -281,6 +321,9 @@ impl ServerEnd {
 
     /// Has an open cursor closed on the server in the background.
     pub(crate) fn let_go(&mut self) {
+        if self.check_process().is_err() {
+            return;
+        }
         if matches!(self.phase, Phase::Lost(_)) {
             self.phase = Phase::Ended;
         } else if let Some(farewell) = self.abandon() {

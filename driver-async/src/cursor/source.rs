@@ -99,6 +99,10 @@ pub(crate) struct Farewell {
 }
 
 impl Farewell {
+    pub(super) fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
     /// The server that has the cursor.
     pub(crate) fn address(&self) -> &ServerAddress {
         self.kill.address()

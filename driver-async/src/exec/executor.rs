@@ -1,6 +1,6 @@
 //! What all operations of one client share.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bson::RawDocument;
@@ -53,9 +53,11 @@ impl Executor {
     }
 
     /// Runs a future in the background. A shutdown waits for it; after one, nothing is run. Never
-    /// blocks.
+    /// blocks. In a child of the process that uses the client, the future is leaked.
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        if let Some(background) = self.inner.topology.background()
+        if self.check_process().is_err() {
+            mem::forget(future);
+        } else if let Some(background) = self.inner.topology.background()
             && !self.inner.topology.is_closed()
         {
             let in_progress = self.begin_background_operation();
@@ -69,8 +71,10 @@ impl Executor {
     /// What runs futures to their end whether or not their callers wait for them.
     ///
     /// # Errors
-    /// An I/O error when the operating system gives no thread for the background runtime.
+    /// An I/O error when the operating system gives no thread for the background runtime. As
+    /// [`Executor::check_process`].
     pub(crate) fn detached(&self) -> Result<Detached> {
+        self.check_process()?;
         let background = match self.inner.topology.background() {
             Some(background) => Arc::clone(background),
             None => Background::get()?,
@@ -94,12 +98,21 @@ impl Executor {
         &self.inner.topology.settings
     }
 
+    /// Checks that the client is not one that the parent of this process uses.
+    ///
+    /// # Errors
+    /// An invalid-argument error in a child that was forked after the client's first operation.
+    pub(crate) fn check_process(&self) -> Result<()> {
+        self.inner.topology.check_process()
+    }
+
     /// Counts an operation as in progress while the result exists. What cleans up begins while the
     /// client is being shut down as well.
     ///
     /// # Errors
-    /// A shutdown error.
+    /// A shutdown error after a shutdown. As [`Executor::check_process`].
     pub(super) fn begin_operation(&self, cleans_up: bool) -> Result<InProgress<'_>> {
+        self.check_process()?;
         if self.inner.topology.is_closed() {
             return Err(Error::shutdown());
         }
@@ -265,6 +278,9 @@ impl Drop for BackgroundOperation {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        if self.topology.check_process().is_err() {
+            mem::forget(Arc::clone(&self.topology));
+        }
         self.topology.close();
     }
 }

@@ -4,6 +4,7 @@ mod transaction;
 
 use std::{
     borrow::Borrow,
+    mem,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -61,6 +62,7 @@ pub struct ClientSession {
 
 impl ClientSession {
     pub(crate) fn start(client: Client, options: SessionOptions) -> Result<Self> {
+        client.executor().check_process()?;
         let timeout = client.concerns().timeout;
         let inner = Arc::new(ExplicitSession::start(client.executor(), options, timeout)?);
         let id = Binary {
@@ -136,6 +138,7 @@ impl ClientSession {
     }
 
     pub(crate) fn begin_transaction(&mut self, options: TransactionOptions) -> Result<()> {
+        self.client.executor().check_process()?;
         let concerns = self.client.concerns();
         let inherited = TransactionOptions {
             read_concern: concerns.read_concern.clone(),
@@ -157,6 +160,7 @@ impl ClientSession {
         end: End,
         timeout: Option<Duration>,
     ) -> Result<()> {
+        self.client.executor().check_process()?;
         let Some(operation) = begin_end(&self.inner, end, timeout)? else {
             // A command that could not be sent may have bound it already.
             self.inner.unpin();
@@ -186,6 +190,9 @@ impl ClientSession {
     /// Ends a run of transactions that nobody waits for any more. The session can be used on at
     /// once.
     pub(crate) fn abort_in_background(&self) {
+        if self.client.executor().check_process().is_err() {
+            return;
+        }
         self.inner.state().deadline = None;
         self.abandon_transaction();
     }
@@ -262,6 +269,10 @@ async fn tell_abort(
 
 impl Drop for ClientSession {
     fn drop(&mut self) {
+        if self.client.executor().check_process().is_err() {
+            mem::forget(Arc::clone(&self.inner));
+            return;
+        }
         self.abort_in_background();
         // A cursor may keep the rest of the session for longer.
         self.inner.release_connection();

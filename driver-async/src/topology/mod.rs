@@ -40,6 +40,7 @@ use crate::{
     error::{Error, Result},
     event::{Listeners, OrderedEvents, log::LogContext, sdam::SdamEvent},
     pool::Pool,
+    process::Owner,
     proto::{
         selection::{self, Criteria, Wanted},
         topology::{Effects, ServerDescription, TopologyDescription, TopologySeed},
@@ -63,6 +64,7 @@ pub(crate) struct Topology {
     seed: TopologySeed,
     published: Published<Snapshot>,
     phase: AtomicU8,
+    owner: Owner,
     /// Where the monitors are, and what else goes on in the background; from the first operation on.
     background: OnceLock<Arc<Background>>,
     events: OrderedEvents<SdamEvent>,
@@ -98,6 +100,7 @@ impl Topology {
             seed,
             published: Published::new(snapshot),
             phase: AtomicU8::new(phase::NEW),
+            owner: Owner::default(),
             background: OnceLock::new(),
             untold: Mutex::default(),
         }
@@ -146,6 +149,14 @@ impl Topology {
         self.phase.load(Ordering::Acquire) == phase::OPEN
     }
 
+    /// Checks that the client is not one that the parent of this process uses.
+    ///
+    /// # Errors
+    /// An invalid-argument error in a child that was forked after the client's first operation.
+    pub(crate) fn check_process(&self) -> Result<()> {
+        self.owner.check()
+    }
+
     /// Starts a monitor for every server, once.
     fn open(self: &Arc<Self>) -> Result<()> {
         match self.phase.load(Ordering::Acquire) {
@@ -165,6 +176,8 @@ impl Topology {
 
     fn open_first(self: &Arc<Self>) -> Result<()> {
         RuntimeId::required()?;
+        // Before the lock: a child could wait for it without end.
+        self.owner.claim()?;
         let background = Background::get()?;
         let writing = self.published.write();
         if self.phase.load(Ordering::Acquire) != phase::NEW {
@@ -345,8 +358,12 @@ impl Topology {
         self.background.get()
     }
 
-    /// Ends every background task and closes every pool. Repeating it does nothing.
+    /// Ends every background task and closes every pool. Repeating it does nothing, and so does the
+    /// child of the process that uses the client.
     pub(crate) fn close(&self) {
+        if self.check_process().is_err() {
+            return;
+        }
         let writing = self.published.write();
         let before = self.phase.swap(phase::CLOSED, Ordering::AcqRel);
         if before != phase::CLOSED {
