@@ -14,20 +14,22 @@
 
 use std::{
     convert::Infallible,
-    future::{Future, pending, poll_fn},
+    future::Future,
     io,
-    pin::pin,
+    pin::Pin,
     sync::{Arc, Weak},
-    task::Poll,
+    task::{Context, Poll},
     thread::{self, ThreadId},
     time::Instant,
 };
 
 use parking_lot::Mutex;
+use pin_project::pin_project;
 use tokio::{
     runtime::{Builder, Handle, Id, RuntimeFlavor},
     sync::oneshot,
     task::JoinHandle,
+    time::Sleep,
 };
 
 use crate::{
@@ -115,13 +117,16 @@ impl Background {
         }
     }
 
-    /// Waits here, whatever runtime the caller is on.
-    async fn sleep_until(self: Arc<Self>, at: Instant) {
+    /// A timer of this runtime, for a caller on any other or on none.
+    fn timer(self: Arc<Self>, at: Instant) -> Timer {
         let sleep = {
             let _context = self.runtime.enter();
             tokio::time::sleep_until(at.into())
         };
-        sleep.await;
+        Timer {
+            sleep,
+            background: self,
+        }
     }
 }
 
@@ -151,37 +156,71 @@ impl RuntimeId {
     }
 }
 
-/// Waits until then. The timer is one of the background runtime: a runtime of the application may
-/// stand still, have no timers, or pause its clock.
-pub(crate) async fn sleep_until(at: Instant) {
-    match Background::get() {
-        Ok(background) => background.sleep_until(at).await,
-        // Without a thread no operation begins, and nothing waits for it.
-        Err(_) => pending().await,
+/// A wait until a moment. A runtime of the application may stand still, have no timers, or pause its
+/// clock, so the timer is one of the background runtime.
+#[pin_project]
+#[derive(Debug)]
+struct Timer {
+    #[pin]
+    sleep: Sleep,
+    background: Arc<Background>,
+}
+
+impl Future for Timer {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.project().sleep.poll(context)
     }
 }
 
-/// Awaits a future until then; `None` when it was not done.
-pub(crate) async fn timeout_at<F: Future>(at: Instant, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    // Most of what is awaited is done before a timer is needed.
-    if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
-    {
-        return Some(output);
+/// A future that is awaited until a moment at most; `None` when it was not done then.
+#[pin_project]
+#[derive(Debug)]
+pub(crate) struct Timeout<F> {
+    #[pin]
+    future: F,
+    at: Option<Instant>,
+    /// Made when the future is not done at once, as most are.
+    #[pin]
+    timer: Option<Timer>,
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<F::Output>> {
+        let mut this = self.project();
+        if let Poll::Ready(output) = this.future.poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        let Some(at) = *this.at else {
+            return Poll::Pending;
+        };
+        if this.timer.is_none() {
+            // Without a thread no operation begins, and nothing waits for it.
+            let timer = Background::get().ok().map(|it| it.timer(at));
+            this.timer.set(timer);
+        }
+        match this.timer.as_pin_mut() {
+            Some(timer) => timer.poll(context).map(|()| None),
+            None => Poll::Pending,
+        }
     }
-    let mut timer = pin!(sleep_until(at));
-    poll_fn(|context| match future.as_mut().poll(context) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => timer.as_mut().poll(context).map(|()| None),
-    })
-    .await
+}
+
+/// Awaits a future until then, if there is a limit.
+pub(crate) fn timeout_at<F: Future>(at: Option<Instant>, future: F) -> Timeout<F> {
+    Timeout {
+        future,
+        at,
+        timer: None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use futures_util::FutureExt;
+    use std::{future::pending, time::Duration};
 
     use super::*;
 
@@ -195,19 +234,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_timer_ignores_a_clock_that_the_application_paused() {
         let started = Instant::now();
-        sleep_until(started + Duration::from_millis(20)).await;
+        let at = started + Duration::from_millis(20);
+        assert_eq!(timeout_at(Some(at), pending::<()>()).await, None);
         assert!(started.elapsed() >= Duration::from_millis(20));
     }
 
     #[test]
     fn a_timer_needs_no_runtime_of_the_caller() {
         let at = Instant::now() + Duration::from_millis(1);
-        let timed_out = futures_util::future::pending::<()>();
-        let waiting = timeout_at(at, timed_out);
-        let (done, wait) = std::sync::mpsc::channel();
-        let background = Background::get().unwrap();
-        drop(background.spawn(waiting.map(move |outcome| done.send(outcome))));
-        assert_eq!(wait.recv().unwrap(), None);
+        let waiting = timeout_at(Some(at), pending::<()>());
+        let mut waiting = tokio_test::task::spawn(waiting);
+        while waiting.poll().is_pending() {
+            while !waiting.is_woken() {
+                std::thread::yield_now();
+            }
+        }
     }
 
     #[tokio::test]

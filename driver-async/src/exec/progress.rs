@@ -104,16 +104,12 @@ impl Progress {
     /// rest until its deadlines.
     pub(super) async fn ended(&self, grace: Duration) {
         let without_deadline = self.reached_zero(&self.unbounded);
-        if let Some(until) = clock::now().checked_add(grace) {
-            let _ = clock::timeout_at(until, without_deadline).await;
-        } else {
-            without_deadline.await;
-        }
+        let until = clock::now().checked_add(grace);
+        let _ = clock::timeout_at(until, without_deadline).await;
         let latest = Duration::from_micros(self.latest.load(Ordering::Relaxed));
         let with_deadline = self.reached_zero(&self.bounded);
-        if let Some(until) = self.start.checked_add(latest) {
-            let _ = clock::timeout_at(until, with_deadline).await;
-        }
+        let until = self.start.checked_add(latest);
+        let _ = clock::timeout_at(until, with_deadline).await;
     }
 
     async fn reached_zero(&self, count: &AtomicUsize) {

@@ -77,10 +77,7 @@ async fn wait<C: Connect>(
         started,
     };
     for deadline in [&of_queue, deadline] {
-        let Some(at) = deadline.instant() else {
-            return Ok(turn.await);
-        };
-        if let Some(step) = clock::timeout_at(at, &mut turn).await {
+        if let Some(step) = clock::timeout_at(deadline.instant(), &mut turn).await {
             return Ok(step);
         }
         if let Some(step) = turn.time_out(ticket, deadline).transpose() {
