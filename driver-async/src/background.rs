@@ -13,6 +13,7 @@
 //! and so is all that was still to be cleaned up. A process that ends takes it along at once.
 
 use std::{
+    cell::Cell,
     convert::Infallible,
     future::{Future, pending, poll_fn},
     io,
@@ -20,7 +21,7 @@ use std::{
     process,
     sync::{Arc, Weak},
     task::Poll,
-    thread::{self, ThreadId},
+    thread,
     time::Instant,
 };
 
@@ -35,7 +36,6 @@ use tokio::{
 #[derive(Debug)]
 pub(crate) struct Background {
     runtime: Handle,
-    thread: ThreadId,
     /// After `fork()`, the child has this value but not the thread.
     process: u32,
     /// The thread ends when this is dropped.
@@ -44,6 +44,11 @@ pub(crate) struct Background {
 
 /// The one that is running, if any.
 static CURRENT: Mutex<Weak<Background>> = Mutex::new(Weak::new());
+
+thread_local! {
+    /// Whether this thread drives a background runtime.
+    static DRIVES_RUNTIME: Cell<bool> = const { Cell::new(false) };
+}
 
 impl Background {
     /// The background runtime of this process, which is started if there is none.
@@ -66,16 +71,19 @@ impl Background {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (alive, gone) = oneshot::channel();
-        let thread = thread::Builder::new()
+        thread::Builder::new()
             .name("motorcade".to_owned())
             .spawn(move || {
+                DRIVES_RUNTIME.set(true);
                 let _: Result<Infallible, _> = runtime.block_on(gone);
+                // From here on nobody waits for this thread, so listeners may hear on it of what
+                // ends with the runtime.
+                DRIVES_RUNTIME.set(false);
                 // A look-up may hang on a blocking thread; nobody waits for it any more.
                 runtime.shutdown_background();
             })?;
         Ok(Self {
             runtime: handle,
-            thread: thread.thread().id(),
             process: process::id(),
             _alive: alive,
         })
@@ -83,8 +91,7 @@ impl Background {
 
     /// Whether the current thread is that of a background runtime, on which nothing may take long.
     pub(crate) fn is_current_thread() -> bool {
-        let running = CURRENT.lock().upgrade();
-        running.is_some_and(|it| it.thread == thread::current().id())
+        DRIVES_RUNTIME.get()
     }
 
     /// Whether the process is the child of the one in which this runtime was started, so that its

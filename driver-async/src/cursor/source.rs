@@ -99,6 +99,10 @@ pub(crate) struct Farewell {
 }
 
 impl Farewell {
+    pub(crate) fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
     /// The server that has the cursor.
     pub(crate) fn address(&self) -> &ServerAddress {
         self.kill.address()
@@ -145,7 +149,8 @@ impl Farewell {
 
     async fn say_or_tell(&mut self) {
         if let Err(error) = self.say().await {
-            tracing::debug!("a cursor could not be closed: {error}");
+            self.executor
+                .message(move || tracing::debug!("a cursor could not be closed: {error}"));
         }
     }
 }

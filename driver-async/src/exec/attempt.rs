@@ -176,13 +176,13 @@ impl<O: Operation> Call<'_, O> {
         // To write the command, and to tell of it, took time as well. A command that would come
         // too late would cost the connection.
         if let Err(error) = self.left_for_server() {
-            monitored.end(Err(&error));
+            monitored.end(Err(&error)).told().await;
             return Err(error);
         }
         let sequences = self.operation.sequences();
         if !self.is_acknowledged() {
             let sent = connection.send_unacknowledged(&sequences, &deadline).await;
-            monitored.end_unacknowledged(&sent);
+            monitored.end_unacknowledged(&sent).told().await;
             sent.map_err(|error| error.with_command(self.operation.name()))?;
             return self.operation.unacknowledged();
         }
@@ -218,7 +218,7 @@ impl<O: Operation> Call<'_, O> {
                 Some(error) => Err(error.with_address(server.address())),
             }
         });
-        monitored.end(outcome.as_ref());
+        monitored.end(outcome.as_ref()).told().await;
         outcome
             .and_then(|reply| self.read(&reply, &target))
             .map_err(|error| error.with_command(self.operation.name()))

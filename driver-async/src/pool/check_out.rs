@@ -23,6 +23,8 @@ pub(super) async fn check_out<C: Connect>(
     inner: &Arc<Inner<C>>,
     deadline: &Deadline,
 ) -> Result<PooledConnection<C>> {
+    // First of all, while there is nothing yet that a listener might need.
+    inner.room(deadline).await;
     let is_roaming = inner.note_runtime();
     let started = clock::now();
     let mut step = inner.change(|state| match is_roaming {

@@ -137,7 +137,12 @@ fn establish<C: Connect>(inner: &Arc<Inner<C>>, slot: Slot) -> impl Future<Outpu
                 return true;
             }
             Some(Err(error)) => {
-                tracing::warn!(id = request.id, %error, "a background connection failed");
+                if let Some(inner) = held.pool.upgrade() {
+                    let (id, error) = (request.id, error.clone());
+                    inner.message(
+                        move || tracing::warn!(id, %error, "a background connection failed"),
+                    );
+                }
                 connector.failed(&request, &error);
                 Failure::Error(error)
             }
