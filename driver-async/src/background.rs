@@ -7,19 +7,20 @@
 //!
 //! It has one thread, so nothing that may take long runs on that thread: no code of the application
 //! (listeners, log subscribers, callbacks), no key derivation, no file, no name look-up. Those run
-//! on its blocking threads, by [`Background::spawn_blocking`].
+//! on blocking threads.
 //!
 //! The thread starts with the first operation. It ends when the last client of the process is gone
 //! and so is all that was still to be cleaned up. A process that ends takes it along at once.
 
 use std::{
+    cell::Cell,
     convert::Infallible,
     future::Future,
     io,
     pin::Pin,
     sync::{Arc, Weak},
     task::{Context, Poll},
-    thread::{self, ThreadId},
+    thread,
     time::Instant,
 };
 
@@ -41,13 +42,17 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Background {
     runtime: Handle,
-    thread: ThreadId,
     /// The thread ends when this is dropped.
     _alive: oneshot::Sender<Infallible>,
 }
 
 /// The one that is running, if any.
 static CURRENT: PerProcess<Mutex<Weak<Background>>> = PerProcess::new();
+
+thread_local! {
+    /// Whether this thread drives a background runtime.
+    static DRIVES_RUNTIME: Cell<bool> = const { Cell::new(false) };
+}
 
 impl Background {
     /// The background runtime of this process, which is started if there is none.
@@ -68,24 +73,26 @@ impl Background {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (alive, gone) = oneshot::channel();
-        let thread = thread::Builder::new()
+        thread::Builder::new()
             .name("motorcade".to_owned())
             .spawn(move || {
+                DRIVES_RUNTIME.set(true);
                 let _ = runtime.block_on(gone);
+                // From here on nobody waits for this thread, so listeners may hear on it of what
+                // ends with the runtime.
+                DRIVES_RUNTIME.set(false);
                 // A look-up may hang on a blocking thread; nobody waits for it any more.
                 runtime.shutdown_background();
             })?;
         Ok(Self {
             runtime: handle,
-            thread: thread.thread().id(),
             _alive: alive,
         })
     }
 
     /// Whether the current thread is that of a background runtime, on which nothing may take long.
     pub(crate) fn is_current_thread() -> bool {
-        let running = CURRENT.get().lock().upgrade();
-        running.is_some_and(|it| it.thread == thread::current().id())
+        DRIVES_RUNTIME.get()
     }
 
     /// Runs a future here, to its end or until it is aborted.
@@ -94,14 +101,6 @@ impl Background {
         F: Future<Output: Send> + Send + 'static,
     {
         self.runtime.spawn(future)
-    }
-
-    /// Runs what may take long, or what is the application's, on a thread of its own.
-    pub(crate) fn spawn_blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> JoinHandle<T> {
-        self.runtime.spawn_blocking(work)
     }
 
     /// Runs a future to its end although its caller may stop waiting for it: on the current runtime

@@ -110,7 +110,7 @@ async fn end_sessions(executor: &Executor, timeout: Timeout) {
     for ids in ids.chunks(SESSIONS_AT_ONCE) {
         let mut operation = operation::EndSessions::new(ids.to_vec(), timeout);
         if let Err(error) = exec::execute_if_selectable(executor, &mut operation).await {
-            tracing::debug!("the sessions could not be ended: {error}");
+            executor.message(move || tracing::debug!("the sessions could not be ended: {error}"));
             return;
         }
     }

@@ -231,7 +231,9 @@ impl Tail {
             self.resumption = Some(Resumption::Due(Box::new(lost)));
             return Some(error);
         };
-        tracing::debug!("a change stream is resumed after an error: {error}");
+        self.plan.executor.message(move || {
+            tracing::debug!("a change stream is resumed after an error: {error}");
+        });
         self.resume(lost, wait, true);
         None
     }

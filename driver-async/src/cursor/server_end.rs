@@ -310,12 +310,14 @@ impl ServerEnd {
 
     /// Closes the cursor within the time of a call. If it cannot be closed, that is passed over.
     pub(crate) async fn close_within(&mut self, timeout: Timeout) {
-        if let Some(mut farewell) = self.abandon() {
-            farewell.share(timeout);
-            self.phase = Phase::Abandoned(farewell);
-        }
+        let Some(mut farewell) = self.abandon() else {
+            return;
+        };
+        let executor = farewell.executor().clone();
+        farewell.share(timeout);
+        self.phase = Phase::Abandoned(farewell);
         if let Err(error) = self.close(None).await {
-            tracing::debug!("a cursor could not be closed: {error}");
+            executor.message(move || tracing::debug!("a cursor could not be closed: {error}"));
         }
     }
 

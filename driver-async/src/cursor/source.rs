@@ -99,7 +99,7 @@ pub(crate) struct Farewell {
 }
 
 impl Farewell {
-    pub(super) fn executor(&self) -> &Executor {
+    pub(crate) fn executor(&self) -> &Executor {
         &self.executor
     }
 
@@ -149,7 +149,8 @@ impl Farewell {
 
     async fn say_or_tell(&mut self) {
         if let Err(error) = self.say().await {
-            tracing::debug!("a cursor could not be closed: {error}");
+            self.executor
+                .message(move || tracing::debug!("a cursor could not be closed: {error}"));
         }
     }
 }

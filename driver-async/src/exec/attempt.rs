@@ -192,7 +192,7 @@ impl<O: Operation> Call<'_, O> {
         // too late would cost the connection.
         if let Err(error) = self.left_for_server() {
             connection.release_outgoing();
-            monitored.end(Err(&error));
+            monitored.end(Err(&error)).told().await;
             return Err(error);
         }
         let sequences = self.operation.sequences();
@@ -201,7 +201,7 @@ impl<O: Operation> Call<'_, O> {
             let sending = connection.send_unacknowledged(&sequences, &deadline);
             let sent = until_interrupted(&interrupt, sending).await;
             let sent = sent.unwrap_or_else(|| Err(Interrupt::error(server.address())));
-            monitored.end_unacknowledged(&sent);
+            monitored.end_unacknowledged(&sent).told().await;
             sent.map_err(|error| error.with_command(self.operation.name()))?;
             return self.operation.unacknowledged();
         }
@@ -240,7 +240,7 @@ impl<O: Operation> Call<'_, O> {
                 Some(error) => Err(error.with_address(server.address())),
             }
         });
-        monitored.end(outcome.as_ref());
+        monitored.end(outcome.as_ref()).told().await;
         outcome
             .and_then(|reply| self.read(&reply, &target))
             .map_err(|error| error.with_command(self.operation.name()))

@@ -13,6 +13,7 @@ use crate::{
     clock,
     deadline::Deadline,
     error::{Error, Result},
+    event::in_same_role,
     proto::{
         cluster_time::ClusterClock,
         session_pool::{ServerSession, SessionPool},
@@ -83,6 +84,11 @@ impl Executor {
             background,
             executor: self.clone(),
         })
+    }
+
+    /// Emits a message: here, or on the delivery thread if this is the background thread.
+    pub(crate) fn message(&self, emit: impl FnOnce() + Send + 'static) {
+        self.inner.topology.command_delivery().run(emit);
     }
 
     /// Whether both belong to one client.
@@ -234,6 +240,7 @@ impl Detached {
     {
         let background = Arc::clone(&self.background);
         let in_progress = self.executor.begin_background_operation();
+        let future = in_same_role(future);
         background.spawn_detached(async move {
             let output = future.await;
             // Both are kept until the end: the client, and the runtime even before a first

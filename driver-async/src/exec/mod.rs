@@ -349,6 +349,7 @@ async fn select<O: Operation>(
     let topology = call.executor.topology();
     let log = SelectionLog {
         context: topology.log(),
+        delivery_thread: topology.command_delivery(),
         operation_id: selection::is_logged().then(|| call.operation_id()),
         operation: call.operation.name(),
     };

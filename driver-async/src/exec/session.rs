@@ -169,7 +169,11 @@ fn kill(
         for address in addresses {
             let mut kill = KillSessions::new(session_id, address);
             if let Err(error) = exec::execute(&in_background, &mut kill).await {
-                tracing::debug!("the cursor of a dropped operation could not be closed: {error}");
+                in_background.message(move || {
+                    tracing::debug!(
+                        "the cursor of a dropped operation could not be closed: {error}"
+                    )
+                });
             }
         }
     });

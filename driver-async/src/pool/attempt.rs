@@ -78,6 +78,10 @@ impl<C: Connect> Pending<C> {
         let Some((pool, slot)) = self.take() else {
             return;
         };
+        if request.is_background {
+            let (id, error) = (request.id, error.clone());
+            pool.message(move || tracing::warn!(id, %error, "a background connection failed"));
+        }
         // The check-out that it was for learns this error, and those behind it that the pool was
         // cleared, if it is.
         pool.failing(&slot);

@@ -25,6 +25,8 @@ pub(super) async fn check_out<C: Connect>(
     here: RuntimeId,
     deadline: &Deadline,
 ) -> Result<PooledConnection<C>> {
+    // First of all, while there is nothing yet that a listener might need.
+    inner.room(deadline).await;
     let started = clock::now();
     let mut step = inner.change(|state| state.check_out(started, |it| it.runtime() == here));
     loop {

@@ -263,7 +263,7 @@ async fn tell_abort(
     let executor = session.executor();
     let told = exec::execute_over(executor, handle, connection, &mut operation).await;
     if let Err(error) = told {
-        tracing::debug!("a transaction could not be aborted: {error}");
+        executor.message(move || tracing::debug!("a transaction could not be aborted: {error}"));
     }
 }
 

@@ -61,6 +61,7 @@ async fn select_always(topology: Arc<Topology>, is_over: Arc<AtomicUsize>) -> us
         let context = *topology.log();
         let log = SelectionLog {
             context: &context,
+            delivery_thread: topology.command_delivery(),
             operation: "flip",
             operation_id: None,
         };

@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use motorcade::{
@@ -67,6 +70,7 @@ type Script = dyn Fn(&str, &Document) -> Answer + Send + Sync;
 struct Shared {
     script: Box<Script>,
     commands: Mutex<Vec<Document>>,
+    hellos: AtomicUsize,
 }
 
 impl Peer {
@@ -80,6 +84,7 @@ impl Peer {
         let shared = Arc::new(Shared {
             script: Box::new(script),
             commands: Mutex::default(),
+            hellos: AtomicUsize::new(0),
         });
         let accepted = Arc::clone(&shared);
         let accepting = tokio::spawn(async move {
@@ -102,6 +107,12 @@ impl Peer {
         ClientOptions::parse(uri)
             .await
             .expect("the address makes a connection string")
+    }
+
+    /// How often a client has said hello: once per connection, and once per check of a monitor that
+    /// polls.
+    pub(crate) fn checks(&self) -> usize {
+        self.shared.hellos.load(Ordering::Relaxed)
     }
 
     /// The commands that arrived, but for hello.
@@ -139,11 +150,14 @@ impl Shared {
     fn answer(&self, command: &Document) -> Answer {
         let name = command.keys().next().map_or("", String::as_str);
         match name {
-            "hello" | "isMaster" | "ismaster" => doc! {
-                "ok": 1, "helloOk": true, "ismaster": true, "isWritablePrimary": true,
-                "minWireVersion": 0, "maxWireVersion": 17, "logicalSessionTimeoutMinutes": 30,
+            "hello" | "isMaster" | "ismaster" => {
+                self.hellos.fetch_add(1, Ordering::Relaxed);
+                doc! {
+                    "ok": 1, "helloOk": true, "ismaster": true, "isWritablePrimary": true,
+                    "minWireVersion": 0, "maxWireVersion": 17, "logicalSessionTimeoutMinutes": 30,
+                }
+                .into()
             }
-            .into(),
             _ => {
                 let commands = self.commands.lock();
                 let mut commands = commands.unwrap_or_else(PoisonError::into_inner);
