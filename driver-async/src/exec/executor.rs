@@ -1,6 +1,6 @@
 //! What all operations of one client share.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{mem, pin::Pin, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bson::RawDocument;
@@ -157,7 +157,7 @@ impl Executor {
     ///
     /// # Errors
     /// A shutdown error when the client is shut down meanwhile.
-    pub(super) async fn unless_closing<F: Future>(&self, future: F) -> Result<F::Output> {
+    pub(super) async fn unless_closing<F: Future>(&self, future: Pin<&mut F>) -> Result<F::Output> {
         let outcome = self.inner.progress.unless_closing(future).await;
         outcome.ok_or_else(Error::shutdown)
     }

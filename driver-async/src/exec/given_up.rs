@@ -1,6 +1,6 @@
 //! Commands that were sent and whose replies nobody waits for any more.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use tokio::sync::watch;
 
@@ -91,15 +91,17 @@ impl<'c> Outstanding<'c> {
         deadline: &Deadline,
     ) -> Result<Reply> {
         let interrupt = self.connection.interrupt().clone();
-        let exchange = async {
-            if self.connection.is_streaming() {
-                self.connection.next_reply(deadline).await
-            } else {
-                let exchange = self.connection.exchange(request_id, sequences, deadline);
-                exchange.await
-            }
+        let outcome = {
+            let exchange = pin!(async {
+                if self.connection.is_streaming() {
+                    self.connection.next_reply(deadline).await
+                } else {
+                    let exchange = self.connection.exchange(request_id, sequences, deadline);
+                    exchange.await
+                }
+            });
+            until_interrupted(&interrupt, exchange).await
         };
-        let outcome = until_interrupted(&interrupt, exchange).await;
         self.session = None;
         outcome.unwrap_or_else(|| Err(Interrupt::error(self.connection.address())))
     }

@@ -9,7 +9,7 @@ mod monitoring;
 mod progress;
 mod session;
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use executor::InProgress;
 pub(crate) use executor::{Detached, Executor};
@@ -289,7 +289,15 @@ async fn run_until<O: Operation>(
     let mut deprioritized = Vec::new();
     loop {
         let deadline = &call.selects_until(selection_limit);
-        let mut failure = match select_unless_closing(call, &deprioritized, deadline).await {
+        let (executor, cleans_up) = (call.executor, call.operation.cleans_up());
+        let selected = {
+            let selection = pin!(select(call, &deprioritized, deadline));
+            match cleans_up {
+                true => selection.await,
+                false => executor.unless_closing(selection).await.flatten(),
+            }
+        };
+        let mut failure = match selected {
             Ok(server) => match call.attempt(&server).await {
                 Ok((output, connection)) => {
                     return Ok(Done {
@@ -313,7 +321,8 @@ async fn run_until<O: Operation>(
             Decision::Retry(wait) => {
                 deprioritized.extend(failure.address.filter(|_| elsewhere));
                 if let Some(wait) = wait {
-                    call.executor.unless_closing(clock::sleep(wait)).await?;
+                    let pause = pin!(clock::sleep(wait));
+                    call.executor.unless_closing(pause).await?;
                 }
             }
             Decision::GiveUp(error) => {
@@ -324,20 +333,6 @@ async fn run_until<O: Operation>(
                 });
             }
         }
-    }
-}
-
-async fn select_unless_closing<O: Operation>(
-    call: &mut Call<'_, O>,
-    deprioritized: &[ServerAddress],
-    deadline: &Deadline,
-) -> Result<Selected> {
-    let executor = call.executor;
-    let cleans_up = call.operation.cleans_up();
-    let selected = select(call, deprioritized, deadline);
-    match cleans_up {
-        true => selected.await,
-        false => executor.unless_closing(selected).await?,
     }
 }
 

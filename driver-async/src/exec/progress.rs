@@ -1,13 +1,14 @@
 //! What is in progress on a client, and how a shutdown ends it.
 
 use std::{
-    future::{Future, poll_fn},
-    pin::pin,
+    future::Future,
+    pin::{Pin, pin},
     sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    task::Poll,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
+use futures_core::future::BoxFuture;
 use tokio::sync::Notify;
 
 use crate::{
@@ -118,16 +119,14 @@ impl Progress {
     }
 
     /// Awaits what an operation waits for; `None` when a shutdown ends the wait.
-    pub(super) async fn unless_closing<F: Future>(&self, future: F) -> Option<F::Output> {
-        let mut future = pin!(future);
-        let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
-        if let Poll::Ready(output) = first {
-            return Some(output);
-        }
-        tokio::select! {
-            biased;
-            output = future => Some(output),
-            () = self.notified_when(|| self.is_closing()) => None,
+    pub(super) fn unless_closing<'a, F: Future>(
+        &'a self,
+        future: Pin<&'a mut F>,
+    ) -> UnlessClosing<'a, F> {
+        UnlessClosing {
+            progress: self,
+            future,
+            closing: None,
         }
     }
 
@@ -143,6 +142,29 @@ impl Progress {
     }
 }
 
+/// A wait that a shutdown ends. It refers to what is awaited, which may be large to move.
+pub(super) struct UnlessClosing<'a, F> {
+    progress: &'a Progress,
+    future: Pin<&'a mut F>,
+    /// Made when the future is not done at once, as most are.
+    closing: Option<BoxFuture<'a, ()>>,
+}
+
+impl<F: Future> Future for UnlessClosing<'_, F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<F::Output>> {
+        if let Poll::Ready(output) = self.future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        let progress = self.progress;
+        let closing = self
+            .closing
+            .get_or_insert_with(|| Box::pin(progress.notified_when(|| progress.is_closing())));
+        closing.as_mut().poll(context).map(|()| None)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use futures_util::{FutureExt, future::pending};
@@ -155,11 +177,13 @@ mod tests {
     #[test]
     fn a_wait_ends_with_the_shutdown_and_what_is_ready_does_not() {
         let progress = Progress::new();
-        let mut waiting = pin!(progress.unless_closing(pending::<()>()));
-        assert!(waiting.as_mut().now_or_never().is_none());
+        let never = pin!(pending::<()>());
+        let mut waiting = progress.unless_closing(never);
+        assert!((&mut waiting).now_or_never().is_none());
         progress.close();
         assert_eq!(waiting.now_or_never(), Some(None));
-        let ready = progress.unless_closing(std::future::ready(1));
+        let ready = pin!(std::future::ready(1));
+        let ready = progress.unless_closing(ready);
         assert_eq!(ready.now_or_never(), Some(Some(1)));
         assert!(progress.ensure_open().is_err());
     }
