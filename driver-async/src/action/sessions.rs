@@ -254,7 +254,7 @@ action! { impl['a] StartSession<'a> => Result<ClientSession>, |self| {
 } }
 
 action! { impl['a] StartTransaction<&'a mut ClientSession> => Result<()>, |self| {
-    self.session.begin_transaction(self.options)
+    self.session.begin_transaction(self.options).await
 } }
 
 action! { impl['a] CommitTransaction<'a> => Result<()>, |self| {

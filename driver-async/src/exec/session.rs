@@ -5,7 +5,10 @@ use std::{mem, sync::Arc};
 use bson::{RawDocument, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
 
-use super::given_up::GivenUp;
+use super::{
+    given_up::GivenUp,
+    step::{self, Turn, Turns},
+};
 use crate::{
     address::ServerAddress,
     clock,
@@ -42,6 +45,12 @@ impl Session {
             Self::Implicit(_) => None,
             Self::Explicit(session) => Some(session),
         }
+    }
+
+    /// Begins a step that goes on although its caller may stop waiting for it. The driver's own
+    /// sessions have no other users.
+    pub(super) fn begin_step(&self) -> Option<Turn> {
+        Some(self.explicit()?.turns.lock().begin())
     }
 
     /// The id to go out with a command now.
@@ -188,6 +197,7 @@ pub(crate) struct ExplicitSession {
     /// it, behind a load balancer.
     connection: Mutex<Option<PooledConnection<Connector>>>,
     given_up: Mutex<Vec<GivenUp>>,
+    turns: Mutex<Turns>,
 }
 
 impl ExplicitSession {
@@ -204,6 +214,7 @@ impl ExplicitSession {
             state: Mutex::new(state),
             connection: Mutex::default(),
             given_up: Mutex::default(),
+            turns: Mutex::default(),
         })
     }
 
@@ -293,6 +304,19 @@ impl ExplicitSession {
     pub(crate) fn take_connection(&self, rule: InSession) -> Option<PooledConnection<Connector>> {
         self.pinned_to(rule)?;
         self.connection.lock().take()
+    }
+
+    /// Waits until the steps have ended that go on in the session although their callers have
+    /// stopped waiting for them.
+    ///
+    /// # Errors
+    /// A timeout error when the deadline passes before.
+    pub(crate) async fn steps_ended(&self, deadline: &Deadline) -> Result<()> {
+        let end = self.turns.lock().end();
+        match end {
+            Some(end) => deadline.bound(step::IN_SESSION, end).await,
+            None => Ok(()),
+        }
     }
 
     /// Waits until servers have looked at the commands that were given up: a transaction that began

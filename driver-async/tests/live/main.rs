@@ -22,5 +22,7 @@ mod ledger;
 mod peer;
 mod runtimes;
 mod servers;
+mod steps;
 mod told;
+mod unpolled;
 mod waiting;
