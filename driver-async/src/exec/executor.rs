@@ -11,8 +11,12 @@ use std::{
 use arc_swap::ArcSwap;
 use bson::RawDocument;
 use parking_lot::Mutex;
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
+};
 
+use super::clean_up::CleanUp;
 use crate::{
     background::Background,
     clock,
@@ -40,7 +44,13 @@ struct Inner {
     cluster_time: ArcSwap<ClusterClock>,
     operations: AtomicUsize,
     idle: Notify,
+    clean_up: CleanUp,
+    /// How many more connections may linger that have left their pools.
+    lingering: Arc<Semaphore>,
 }
+
+/// The most connections that linger at a time, as many as a pool has by default.
+const MOST_LINGERING: usize = 100;
 
 impl Executor {
     pub(crate) fn new(topology: Topology) -> Self {
@@ -51,6 +61,8 @@ impl Executor {
                 cluster_time: ArcSwap::default(),
                 operations: AtomicUsize::new(0),
                 idle: Notify::new(),
+                clean_up: CleanUp::default(),
+                lingering: Arc::new(Semaphore::new(MOST_LINGERING)),
             }),
         }
     }
@@ -82,6 +94,17 @@ impl Executor {
             background,
             executor: self.clone(),
         })
+    }
+
+    /// What is to be cleaned up on servers.
+    pub(super) fn clean_up(&self) -> &CleanUp {
+        &self.inner.clean_up
+    }
+
+    /// A place for a connection that lingers although it has left its pool; `None` when there are
+    /// too many.
+    pub(super) fn place_to_linger(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.inner.lingering).try_acquire_owned().ok()
     }
 
     /// Whether both belong to one client.

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod call;
+mod clean_up;
 mod decorate;
 mod executor;
 mod given_up;

@@ -6,6 +6,7 @@ use bson::{RawDocument, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{
+    clean_up::{AbandonedSession, end_session},
     given_up::GivenUp,
     step::{self, Turn, Turns},
 };
@@ -15,8 +16,8 @@ use crate::{
     conn::ServerFacts,
     deadline::Deadline,
     error::{Error, Result},
-    exec::{self, Executor},
-    operation::{KillSessions, Operation},
+    exec::Executor,
+    operation::Operation,
     options::SessionOptions,
     pool::{PooledConnection, Purpose},
     proto::{
@@ -146,44 +147,30 @@ impl ImplicitSession {
 impl Drop for ImplicitSession {
     fn drop(&mut self) {
         if let Some(address) = self.opening.take() {
-            let given_up = self.given_up.take();
+            let given_up = self.given_up.take().into_iter().collect();
             kill(&self.executor, *self.server.id(), [address], given_up);
         }
         self.executor.put_back_session(self.server.take());
     }
 }
 
-/// Has servers close the cursors whose numbers nobody will learn, and which they would keep for 10
-/// minutes: the connections end unread, and the session that the cursors belong to is not used
-/// again.
+/// Has servers close the cursors whose numbers nobody will learn: the connections end unread, and
+/// the session that the cursors belong to is not used again.
 fn kill(
     executor: &Executor,
-    session_id: [u8; 16],
+    id: [u8; 16],
     addresses: impl IntoIterator<Item = ServerAddress>,
-    given_up: impl IntoIterator<Item = GivenUp>,
+    given_up: Vec<GivenUp>,
 ) {
     let api = executor.settings().server_api.as_ref();
     if api.is_some_and(|api| matches!(api.get_bool("apiStrict"), Ok(true))) {
         // The command is not part of the Stable API.
         return;
     }
-    let addresses: Vec<_> = addresses.into_iter().collect();
-    if addresses.is_empty() {
-        return;
+    for address in addresses {
+        let commands = given_up.clone();
+        end_session(executor, address, AbandonedSession { id, commands });
     }
-    let given_up: Vec<_> = given_up.into_iter().collect();
-    let in_background = executor.clone();
-    executor.spawn(async move {
-        for command in given_up {
-            command.over().await;
-        }
-        for address in addresses {
-            let mut kill = KillSessions::new(session_id, address);
-            if let Err(error) = exec::execute(&in_background, &mut kill).await {
-                tracing::debug!("the cursor of a dropped operation could not be closed: {error}");
-            }
-        }
-    });
 }
 
 /// A session that the application started. It goes back to the pool when its last holder is
@@ -426,7 +413,7 @@ impl Drop for ExplicitSession {
         let state = self.state.get_mut();
         // Not before: until now it was the application's, and its other cursors with it.
         let opening = mem::take(&mut state.opening);
-        let given_up = self.given_up.get_mut().drain(..);
+        let given_up = mem::take(self.given_up.get_mut());
         kill(&self.executor, *state.server.id(), opening, given_up);
         self.executor.put_back_session(state.server.take());
     }

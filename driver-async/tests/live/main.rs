@@ -17,6 +17,7 @@ mod executor;
 mod gridfs;
 mod hostile;
 mod idle_streams;
+mod impatient;
 mod late;
 mod ledger;
 mod peer;
