@@ -253,8 +253,8 @@ action! { impl['a] StartSession<'a> => Result<ClientSession>, never waits, |self
     ClientSession::start(self.client.clone(), self.options)
 } }
 
-action! { impl['a] StartTransaction<&'a mut ClientSession> => Result<()>, never waits, |self| {
-    self.session.begin_transaction(self.options)
+action! { impl['a] StartTransaction<&'a mut ClientSession> => Result<()>, |self| {
+    self.session.begin_transaction(self.options).await
 } }
 
 action! { impl['a] CommitTransaction<'a> => Result<()>, |self| {

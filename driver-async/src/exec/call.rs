@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Executor, ExplicitSession, InProgress, Session, monitoring::next_operation_id};
+use super::{
+    Executor, ExplicitSession, InProgress, Session, Turn, monitoring::next_operation_id, step,
+};
 use crate::{
     address::ServerAddress,
     clock,
@@ -21,6 +23,8 @@ pub(super) struct Call<'a, O> {
     pub(super) session: Option<Session>,
     /// The connection that the next attempt goes over, when it is given.
     pub(super) connection: Option<PooledConnection<Connector>>,
+    /// The place of the step that the operation belongs to, among those who use the session.
+    pub(super) turn: Option<&'a Turn>,
     /// Whether every attempt must go over the same connection, which a failed one leaves here.
     pub(super) is_bound: bool,
     /// How the operation may be tried again, as far as the options and the last server allow.
@@ -65,6 +69,7 @@ impl<'a, O: Operation> Call<'a, O> {
             operation,
             session,
             connection: None,
+            turn: None,
             is_bound: false,
             retryability,
             transaction_number: None,
@@ -88,6 +93,20 @@ impl<'a, O: Operation> Call<'a, O> {
             .explicit_session()
             .and_then(|it| it.deadline(self.operation.in_session()));
         self.operation.timeout().within(outer, clock::now)
+    }
+
+    /// Waits until no step of a cursor goes on in the session of which its caller has stopped
+    /// waiting: a session is for one command at a time.
+    ///
+    /// # Errors
+    /// A timeout error when the operation's time is up before.
+    pub(super) async fn turn_comes(&self) -> Result<()> {
+        let deadline = self.deadline.unwrap_or(Deadline::NEVER);
+        match (self.turn, self.explicit_session()) {
+            (Some(turn), _) => deadline.bound(step::IN_SESSION, turn.comes()).await,
+            (None, Some(session)) => session.steps_ended(&deadline).await,
+            (None, None) => Ok(()),
+        }
     }
 
     /// When the time is up to select a server for the next attempt: after `limit`, which holds for

@@ -5,9 +5,15 @@ use std::{mem, pin::Pin, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use bson::RawDocument;
 use parking_lot::Mutex;
-use tokio::task::JoinHandle;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
+};
 
-use super::progress::{Bound, Progress};
+use super::{
+    clean_up::CleanUp,
+    progress::{Bound, Progress},
+};
 use crate::{
     background::Background,
     clock,
@@ -38,7 +44,13 @@ struct Inner {
     sessions: Mutex<SessionPool>,
     cluster_time: ArcSwap<ClusterClock>,
     progress: Progress,
+    clean_up: CleanUp,
+    /// How many more connections may linger that have left their pools.
+    lingering: Arc<Semaphore>,
 }
+
+/// The most connections that linger at a time, as many as a pool has by default.
+const MOST_LINGERING: usize = 100;
 
 impl Executor {
     pub(crate) fn new(topology: Topology) -> Self {
@@ -48,6 +60,8 @@ impl Executor {
                 sessions: Mutex::default(),
                 cluster_time: ArcSwap::default(),
                 progress: Progress::new(),
+                clean_up: CleanUp::default(),
+                lingering: Arc::new(Semaphore::new(MOST_LINGERING)),
             }),
             is_in_action: false,
         }
@@ -89,6 +103,17 @@ impl Executor {
     /// Emits a message: here, or on the delivery thread if this is the background thread.
     pub(crate) fn message(&self, emit: impl FnOnce() + Send + 'static) {
         self.inner.topology.command_delivery().run(emit);
+    }
+
+    /// What is to be cleaned up on servers.
+    pub(super) fn clean_up(&self) -> &CleanUp {
+        &self.inner.clean_up
+    }
+
+    /// A place for a connection that lingers although it has left its pool; `None` when there are
+    /// too many.
+    pub(super) fn place_to_linger(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.inner.lingering).try_acquire_owned().ok()
     }
 
     /// Whether both belong to one client.

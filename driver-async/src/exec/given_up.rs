@@ -23,17 +23,24 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// then it would open the transaction that it was just told to abort. So the connection is not just
 /// closed. The server is told that nothing more comes, and closes its end when it has looked at all
 /// that came.
+///
+/// The connection has left its pool by then: a server that is slow to answer would otherwise have
+/// those who come next wait for a place. Only so many linger at a time; the others are just closed.
 #[derive(Clone, Debug)]
 pub(crate) struct GivenUp(watch::Receiver<()>);
 
 impl GivenUp {
-    pub(super) fn new(executor: &Executor, mut connection: PooledConnection<Connector>) -> Self {
+    pub(super) fn new(executor: &Executor, connection: PooledConnection<Connector>) -> Self {
         let (going_on, receiver) = watch::channel(());
-        executor.spawn(async move {
-            connection.end(&patience()).await;
-            drop(connection);
-            drop(going_on);
-        });
+        if let Some(mut connection) = connection.detach()
+            && let Some(place) = executor.place_to_linger()
+        {
+            executor.spawn(async move {
+                connection.end(&patience()).await;
+                drop(connection);
+                drop((going_on, place));
+            });
+        }
         Self(receiver)
     }
 
