@@ -75,16 +75,15 @@ impl<C: Connect> Pending<C> {
     }
 
     fn fail(&mut self, request: &ConnectRequest, error: Error) {
-        let Some((pool, slot)) = self.take() else {
-            return;
-        };
-        // The check-out that it was for learns this error, and those behind it that the pool was
-        // cleared, if it is.
-        pool.failing(&slot);
-        pool.connector().failed(request, &error);
-        let now = clock::now();
-        let failure = Failure::Error(error);
-        pool.change(|state| ((), state.not_established(slot, &failure, now)));
+        if let Some(pool) = self.pool.upgrade()
+            && let Some(slot) = &self.slot
+        {
+            // The check-out that it was for learns this error, and those behind it that the pool
+            // was cleared, if it is.
+            pool.failing(slot);
+            pool.connector().failed(request, &error);
+        }
+        self.end(&Failure::Error(error));
     }
 
     fn end(&mut self, failure: &Failure) {
