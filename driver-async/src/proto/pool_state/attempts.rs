@@ -274,3 +274,6 @@ impl Attempt {
         last_waited.map_or(self.created, |waited| waited.max(self.created))
     }
 }
+
+#[cfg(test)]
+mod tests;
