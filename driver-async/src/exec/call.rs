@@ -123,12 +123,15 @@ impl<'a, O: Operation> Call<'a, O> {
         }
     }
 
-    /// The error as the caller is told: with a timeout, whatever a limit of time has ended is a
-    /// timeout of the operation.
+    /// The error as the caller is told: what the end of a shutdown has ended is shut down, and with
+    /// a timeout, whatever a limit of time has ended is a timeout of the operation.
     pub(super) fn told(&self, error: Error) -> Error {
         match *error.kind {
             // They tell what was done, so whoever collects them judges the whole.
             ErrorKind::BulkWrite(_) | ErrorKind::CollectionBulkWrite(_) => error,
+            ErrorKind::ConnectionPoolCleared { .. } if self.executor.topology().is_closed() => {
+                Error::shutdown()
+            }
             _ if self.deadline.is_some() => timeout::told(error),
             _ => error,
         }

@@ -147,12 +147,14 @@ impl Executor {
         if self.inner.topology.is_closed() {
             return Err(Error::shutdown());
         }
-        if !cleans_up && !self.is_in_action {
-            self.inner.progress.ensure_open()?;
+        let progress = &self.inner.progress;
+        if cleans_up || self.is_in_action {
+            progress.begin();
+        } else {
+            progress.begin_if_open()?;
         }
-        self.inner.progress.begin();
         Ok(InProgress {
-            progress: &self.inner.progress,
+            progress,
             bound: Bound::None,
         })
     }
@@ -162,8 +164,8 @@ impl Executor {
     /// # Errors
     /// A shutdown error.
     pub(crate) fn begin_action(&self) -> Result<(Self, BackgroundOperation)> {
-        self.inner.progress.ensure_open()?;
-        let in_progress = self.begin_background_operation();
+        self.inner.progress.begin_if_open()?;
+        let in_progress = BackgroundOperation(self.clone());
         let executor = Self {
             inner: Arc::clone(&self.inner),
             is_in_action: true,

@@ -55,21 +55,26 @@ impl Progress {
         }
     }
 
+    /// Begins an operation. It is counted before the look at the client: then a shutdown that this
+    /// look misses waits for the operation.
+    ///
     /// # Errors
     /// A shutdown error once the client is being shut down.
-    pub(super) fn ensure_open(&self) -> Result<()> {
+    pub(super) fn begin_if_open(&self) -> Result<()> {
+        self.begin();
         if self.is_closing() {
+            self.end(Bound::None);
             return Err(Error::shutdown());
         }
         Ok(())
     }
 
     fn is_closing(&self) -> bool {
-        self.is_closing.load(Ordering::Acquire)
+        self.is_closing.load(Ordering::SeqCst)
     }
 
     pub(super) fn begin(&self) {
-        self.unbounded.fetch_add(1, Ordering::Relaxed);
+        self.unbounded.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Notes that an operation which has begun has a deadline.
@@ -97,7 +102,7 @@ impl Progress {
 
     /// From now on no operation begins or waits.
     pub(super) fn close(&self) {
-        self.is_closing.store(true, Ordering::Release);
+        self.is_closing.store(true, Ordering::SeqCst);
         self.changed.notify_waiters();
     }
 
@@ -114,7 +119,7 @@ impl Progress {
     }
 
     async fn reached_zero(&self, count: &AtomicUsize) {
-        self.notified_when(|| count.load(Ordering::Acquire) == 0)
+        self.notified_when(|| count.load(Ordering::SeqCst) == 0)
             .await;
     }
 
@@ -185,7 +190,8 @@ mod tests {
         let ready = pin!(std::future::ready(1));
         let ready = progress.unless_closing(ready);
         assert_eq!(ready.now_or_never(), Some(Some(1)));
-        assert!(progress.ensure_open().is_err());
+        assert!(progress.begin_if_open().is_err());
+        assert_eq!(progress.unbounded.load(Ordering::SeqCst), 0);
     }
 
     #[tokio::test]

@@ -74,20 +74,19 @@ impl<C: Connect> Pending<C> {
     }
 
     fn fail(&mut self, request: &ConnectRequest, error: Error) {
-        let Some((pool, slot)) = self.take() else {
-            return;
-        };
-        if request.is_background {
-            let (id, error) = (request.id, error.clone());
-            pool.message(move || tracing::warn!(id, %error, "a background connection failed"));
+        if let Some(pool) = self.pool.upgrade()
+            && let Some(slot) = &self.slot
+        {
+            if request.is_background {
+                let (id, error) = (request.id, error.clone());
+                pool.message(move || tracing::warn!(id, %error, "a background connection failed"));
+            }
+            // The check-out that it was for learns this error, and those behind it that the pool
+            // was cleared, if it is.
+            pool.failing(slot);
+            pool.connector().failed(request, &error);
         }
-        // The check-out that it was for learns this error, and those behind it that the pool was
-        // cleared, if it is.
-        pool.failing(&slot);
-        pool.connector().failed(request, &error);
-        let now = clock::now();
-        let failure = Failure::Error(error);
-        pool.change(|state| ((), state.not_established(slot, &failure, now)));
+        self.end(&Failure::Error(error));
     }
 
     fn end(&mut self, failure: &Failure) {

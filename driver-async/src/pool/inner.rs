@@ -111,6 +111,10 @@ impl<C: Connect> Inner<C> {
         self.state.lock().failing(slot);
     }
 
+    pub(super) fn alarm(&self) -> &Alarm {
+        &self.alarm
+    }
+
     pub(super) fn address(&self) -> &ServerAddress {
         &self.address
     }
