@@ -24,3 +24,4 @@ mod runtimes;
 mod servers;
 mod told;
 mod waiting;
+mod without_tokio;
