@@ -19,6 +19,7 @@ mod hostile;
 mod idle_streams;
 mod late;
 mod ledger;
+mod patience;
 mod peer;
 mod runtimes;
 mod servers;
