@@ -22,6 +22,7 @@ mod ledger;
 mod patience;
 mod peer;
 mod runtimes;
+mod seeds;
 mod servers;
 mod told;
 mod waiting;
