@@ -24,6 +24,7 @@ mod peer;
 mod runtimes;
 mod seeds;
 mod servers;
+mod storm;
 mod told;
 mod waiting;
 mod without_tokio;
