@@ -19,6 +19,7 @@ mod hostile;
 mod idle_streams;
 mod late;
 mod ledger;
+mod many_runtimes;
 mod patience;
 mod peer;
 mod runtimes;
