@@ -10,6 +10,7 @@
 )]
 
 mod aborted;
+mod busy_runtime;
 mod dropped;
 mod dropped_changes;
 mod dropped_sessions;
