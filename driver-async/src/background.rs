@@ -15,7 +15,7 @@
 use std::{
     cell::Cell,
     convert::Infallible,
-    future::Future,
+    future::{Future, ready},
     io,
     pin::Pin,
     sync::{Arc, Weak},
@@ -111,7 +111,14 @@ impl Background {
     {
         match Handle::try_current() {
             // It has threads of its own. Any other is driven only while its caller waits there.
-            Ok(here) if here.runtime_flavor() == RuntimeFlavor::MultiThread => here.spawn(future),
+            Ok(here) if here.runtime_flavor() == RuntimeFlavor::MultiThread => {
+                let task = here.spawn(future);
+                // A worker keeps what it has spawned last for itself, so a caller that blocks the
+                // worker until that is done, as `futures::executor::block_on` does, would wait
+                // forever. With one more spawned, the task is free for the other workers to take.
+                drop(here.spawn(ready(())));
+                task
+            }
             _ => self.spawn(future),
         }
     }

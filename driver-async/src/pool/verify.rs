@@ -1,6 +1,9 @@
 //! Asking an idle connection whether the network still knows it.
 
-use std::sync::{Arc, Weak};
+use std::{
+    pin::pin,
+    sync::{Arc, Weak},
+};
 
 use super::{
     Connect, PoolMember,
@@ -19,7 +22,10 @@ pub(super) fn start<C: Connect>(inner: &Inner<C>, member: Box<Member<C>>) {
         drop(background.spawn(async move {
             if let Some(member) = &mut suspect.member {
                 let interrupt = Arc::clone(member.interrupt());
-                let answer = until_interrupted(&interrupt, member.connection.verify()).await;
+                let answer = {
+                    let verification = pin!(member.connection.verify());
+                    until_interrupted(&interrupt, verification).await
+                };
                 suspect.give_back(answer.unwrap_or_else(|| Err(unverified())).err());
             }
         }));

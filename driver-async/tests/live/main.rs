@@ -10,6 +10,7 @@
 )]
 
 mod aborted;
+mod busy_runtime;
 mod dropped;
 mod dropped_changes;
 mod dropped_sessions;
@@ -21,10 +22,15 @@ mod impatient;
 mod late;
 mod ledger;
 mod listeners;
+mod many_runtimes;
+mod patience;
 mod peer;
 mod runtimes;
+mod seeds;
 mod servers;
 mod steps;
+mod storm;
 mod told;
 mod unpolled;
 mod waiting;
+mod without_tokio;

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use futures_util::{FutureExt, future::BoxFuture};
 use motorcade::{
     bson::{Document, doc},
     options::ClientOptions,
@@ -67,7 +68,12 @@ pub(crate) struct Peer {
 /// Answers a command, given its name and the command.
 type Script = dyn Fn(&str, &Document) -> Answer + Send + Sync;
 
+/// What a command of this name waits for before it is answered.
+type Gate = dyn Fn(&str) -> BoxFuture<'static, ()> + Send + Sync;
+
 struct Shared {
+    gate: Box<Gate>,
+    sockets: AtomicUsize,
     script: Box<Script>,
     commands: Mutex<Vec<Document>>,
     hellos: AtomicUsize,
@@ -79,9 +85,20 @@ impl Peer {
     pub(crate) async fn start(
         script: impl Fn(&str, &Document) -> Answer + Send + Sync + 'static,
     ) -> Self {
+        Self::gated(|_| std::future::ready(()).boxed(), script).await
+    }
+
+    /// Like [`start`](Self::start), but each command, hello too, is answered only when the future
+    /// that `gate` makes on its arrival is done.
+    pub(crate) async fn gated(
+        gate: impl Fn(&str) -> BoxFuture<'static, ()> + Send + Sync + 'static,
+        script: impl Fn(&str, &Document) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("has an address").to_string();
         let shared = Arc::new(Shared {
+            gate: Box::new(gate),
+            sockets: AtomicUsize::new(0),
             script: Box::new(script),
             commands: Mutex::default(),
             hellos: AtomicUsize::new(0),
@@ -90,6 +107,7 @@ impl Peer {
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let shared = Arc::clone(&accepted);
+                shared.sockets.fetch_add(1, Ordering::Relaxed);
                 // It ends with the connection.
                 tokio::spawn(async move { shared.serve(stream).await.ok() });
             }
@@ -99,6 +117,11 @@ impl Peer {
             shared,
             accepting,
         }
+    }
+
+    /// How many connections there were, those of monitors too.
+    pub(crate) fn sockets(&self) -> usize {
+        self.shared.sockets.load(Ordering::Relaxed)
     }
 
     /// Options for a client of this peer.
@@ -132,7 +155,14 @@ impl Shared {
     async fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         loop {
             let (request_id, command) = receive(&mut stream).await?;
-            let (bytes, is_last) = match self.answer(&command) {
+            let name = name(&command);
+            if name != "hello" {
+                let commands = self.commands.lock();
+                let mut commands = commands.unwrap_or_else(PoisonError::into_inner);
+                commands.push(command.clone());
+            }
+            (self.gate)(name).await;
+            let (bytes, is_last) = match self.answer(name, &command) {
                 Answer::Body(document) => (message(0, &[&[0], &*document].concat()), false),
                 Answer::Bytes(bytes) => (bytes, false),
                 Answer::Last(bytes) => {
@@ -147,10 +177,9 @@ impl Shared {
         }
     }
 
-    fn answer(&self, command: &Document) -> Answer {
-        let name = command.keys().next().map_or("", String::as_str);
+    fn answer(&self, name: &str, command: &Document) -> Answer {
         match name {
-            "hello" | "isMaster" | "ismaster" => {
+            "hello" => {
                 self.hellos.fetch_add(1, Ordering::Relaxed);
                 doc! {
                     "ok": 1, "helloOk": true, "ismaster": true, "isWritablePrimary": true,
@@ -158,16 +187,17 @@ impl Shared {
                 }
                 .into()
             }
-            _ => {
-                let commands = self.commands.lock();
-                let mut commands = commands.unwrap_or_else(PoisonError::into_inner);
-                commands.push(command.clone());
-                match name {
-                    "killCursors" | "endSessions" => doc! { "ok": 1 }.into(),
-                    _ => (self.script)(name, command),
-                }
-            }
+            "killCursors" | "endSessions" => doc! { "ok": 1 }.into(),
+            _ => (self.script)(name, command),
         }
+    }
+}
+
+/// What a command is called today.
+fn name(command: &Document) -> &str {
+    match command.keys().next().map_or("", String::as_str) {
+        "isMaster" | "ismaster" => "hello",
+        name => name,
     }
 }
 

@@ -27,22 +27,22 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// How many clients are made, used and dropped.
 const CYCLES: usize = 1_000;
 
-fn single() -> Runtime {
+pub(crate) fn single() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-fn several() -> Runtime {
+pub(crate) fn several() -> Runtime {
     let mut builder = Builder::new_multi_thread();
     builder.worker_threads(1).enable_all().build().unwrap()
 }
 
 /// Fails instead of hanging.
-fn run<T>(runtime: &Runtime, work: impl IntoFuture<Output = T>) -> T {
+pub(crate) fn run<T>(runtime: &Runtime, work: impl IntoFuture<Output = T>) -> T {
     let bounded = runtime.block_on(async { tokio::time::timeout(LIMIT, work.into_future()).await });
     bounded.expect("it hangs")
 }
 
-async fn ping(client: &Client) -> Result<Document> {
+pub(crate) async fn ping(client: &Client) -> Result<Document> {
     client
         .database("admin")
         .run_command(doc! { "ping": 1 })
@@ -50,7 +50,7 @@ async fn ping(client: &Client) -> Result<Document> {
 }
 
 /// Options with limits that are far beyond [`LIMIT`], so that nothing passes by a limit.
-fn patient(deployment: &Deployment, app_name: &str) -> ClientOptions {
+pub(crate) fn patient(deployment: &Deployment, app_name: &str) -> ClientOptions {
     let mut options = single().block_on(options(deployment, app_name));
     options.server_selection_timeout = Some(LIMIT * 10);
     options
