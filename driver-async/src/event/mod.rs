@@ -45,8 +45,9 @@ use crate::address::ServerAddress;
 /// The events of an operation are delivered on the thread that runs it, before the operation
 /// returns, unless another thread is delivering events of that kind at the moment. What happens in
 /// the background (monitoring, connections opened in advance, commands that clean up) is delivered
-/// on threads that the driver has for that. So a handler that blocks delays neither the checks of
-/// servers nor any timer, only the operations whose events it receives and the events that follow.
+/// on threads that the driver has for that. So a handler that blocks delays no timer and no check of
+/// a server, only the operations whose events it receives and the events that follow. A check that
+/// needs a new connection gives the handler up to 100 ms to hear of it first.
 ///
 /// An operation delivers its own events of discovery and of a pool and at most 16 that other threads
 /// add meanwhile; the rest is delivered on the driver's own thread. When 1024 events of a pool

@@ -27,6 +27,9 @@ use crate::{
 
 /// The least time between two checks (`minHeartbeatFrequencyMS`).
 const MIN_HEARTBEAT_FREQUENCY: Duration = Duration::from_millis(500);
+/// How long a check waits for its listeners before it makes a connection. A listener that blocks
+/// must not hold up checks, and takes no longer than this if it does not.
+const TELLING_LIMIT: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(topology: Weak<Topology>, server: Arc<Server>, settings: Arc<Settings>) {
     let mut monitor = Monitor {
@@ -214,6 +217,7 @@ impl Monitor {
     }
 
     async fn connect(&mut self) -> Result<Checked> {
+        self.told_of_start().await;
         let settings = Arc::clone(&self.settings);
         let deadline = Deadline::after_optional(settings.connect_timeout, Cause::Connect);
         let address = self.address().clone();
@@ -239,6 +243,18 @@ impl Monitor {
             reply,
             round_trip,
         })
+    }
+
+    /// Waits a moment until listeners were told that the check begins, which they are to be before
+    /// its connection is made (prose test "Heartbeat Tests" of the SDAM specification).
+    async fn told_of_start(&self) {
+        let Some(topology) = self.topology.upgrade() else {
+            return;
+        };
+        let events = topology.events.clone();
+        drop(topology);
+        let limit = clock::now() + TELLING_LIMIT;
+        clock::timeout_at(limit, events.delivered()).await;
     }
 
     /// Waits for the next heartbeat, or for someone who asks, but never less than the minimum.
