@@ -1,5 +1,5 @@
-//! A TCP proxy that looks at the commands that go through it, and can hide a field of replies or
-//! hold a command up.
+//! A TCP proxy that looks at the commands that go through it, and can hide a field of replies, hold
+//! a command up, or forget connections.
 //!
 //! Drivers tell listeners nothing of the commands of a handshake, so only the wire shows them.
 
@@ -35,6 +35,10 @@ struct Shared {
     held_up: Option<(&'static str, Duration)>,
     /// How many connections with a command that was held up the server has closed.
     closed_late: AtomicUsize,
+    /// How many connections there were so far.
+    accepted: AtomicUsize,
+    /// How many of them are forgotten.
+    forgotten: AtomicUsize,
     commands: Mutex<Vec<Document>>,
     is_over: AtomicBool,
 }
@@ -81,6 +85,8 @@ impl WatchingProxy {
             hidden,
             held_up,
             closed_late: AtomicUsize::new(0),
+            accepted: AtomicUsize::new(0),
+            forgotten: AtomicUsize::new(0),
             commands: Mutex::default(),
             is_over: AtomicBool::new(false),
         });
@@ -115,6 +121,13 @@ impl WatchingProxy {
     pub fn commands(&self) -> Vec<Document> {
         let commands = self.shared.commands.lock();
         commands.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on, what clients send over the connections so far is silently dropped, as by a
+    /// firewall that has forgotten them.
+    pub fn forget_connections(&self) {
+        let accepted = self.shared.accepted.load(Ordering::Acquire);
+        self.shared.forgotten.store(accepted, Ordering::Release);
     }
 
     /// How many connections by which a command came late the server has closed since.
@@ -165,8 +178,12 @@ impl Shared {
         mut server: &TcpStream,
         comes_late: &AtomicBool,
     ) -> io::Result<()> {
+        let place = self.accepted.fetch_add(1, Ordering::AcqRel);
         loop {
             let message = read_message(client)?;
+            if place < self.forgotten.load(Ordering::Acquire) {
+                continue;
+            }
             if number(&message, 12)? == OP_MSG
                 && let Some(mut document) = message.get(DOCUMENT..)
                 && let Ok(command) = Document::from_reader(&mut document)

@@ -7,45 +7,52 @@
 //!
 //! It has one thread, so nothing that may take long runs on that thread: no code of the application
 //! (listeners, log subscribers, callbacks), no key derivation, no file, no name look-up. Those run
-//! on its blocking threads, by [`Background::spawn_blocking`].
+//! on blocking threads.
 //!
 //! The thread starts with the first operation. It ends when the last client of the process is gone
 //! and so is all that was still to be cleaned up. A process that ends takes it along at once.
 
 use std::{
+    cell::Cell,
     convert::Infallible,
-    future::{Future, pending, poll_fn, ready},
+    future::{Future, ready},
     io,
-    pin::pin,
-    process,
+    pin::Pin,
     sync::{Arc, Weak},
-    task::Poll,
-    thread::{self, ThreadId},
+    task::{Context, Poll},
+    thread,
     time::Instant,
 };
 
 use parking_lot::Mutex;
+use pin_project::pin_project;
 use tokio::{
     runtime::{Builder, Handle, Id, RuntimeFlavor},
     sync::oneshot,
     task::JoinHandle,
+    time::Sleep,
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    process::PerProcess,
+};
 
 /// The background runtime of this process. It goes on while there is a handle to it.
 #[derive(Debug)]
 pub(crate) struct Background {
     runtime: Handle,
-    thread: ThreadId,
-    /// After `fork()`, the child has this value but not the thread.
-    process: u32,
     /// The thread ends when this is dropped.
     _alive: oneshot::Sender<Infallible>,
 }
 
 /// The one that is running, if any.
-static CURRENT: Mutex<Weak<Background>> = Mutex::new(Weak::new());
+static CURRENT: PerProcess<Mutex<Weak<Background>>> = PerProcess::new();
+
+thread_local! {
+    /// Whether this thread drives a background runtime.
+    static DRIVES_RUNTIME: Cell<bool> = const { Cell::new(false) };
+}
 
 impl Background {
     /// The background runtime of this process, which is started if there is none.
@@ -53,10 +60,8 @@ impl Background {
     /// # Errors
     /// The operating system's error when it gives no thread.
     pub(crate) fn get() -> io::Result<Arc<Self>> {
-        let mut current = CURRENT.lock();
-        if let Some(running) = current.upgrade()
-            && running.process == process::id()
-        {
+        let mut current = CURRENT.get().lock();
+        if let Some(running) = current.upgrade() {
             return Ok(running);
         }
         let started = Arc::new(Self::start()?);
@@ -68,31 +73,26 @@ impl Background {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (alive, gone) = oneshot::channel();
-        let thread = thread::Builder::new()
+        thread::Builder::new()
             .name("motorcade".to_owned())
             .spawn(move || {
+                DRIVES_RUNTIME.set(true);
                 let _ = runtime.block_on(gone);
+                // From here on nobody waits for this thread, so listeners may hear on it of what
+                // ends with the runtime.
+                DRIVES_RUNTIME.set(false);
                 // A look-up may hang on a blocking thread; nobody waits for it any more.
                 runtime.shutdown_background();
             })?;
         Ok(Self {
             runtime: handle,
-            thread: thread.thread().id(),
-            process: process::id(),
             _alive: alive,
         })
     }
 
     /// Whether the current thread is that of a background runtime, on which nothing may take long.
     pub(crate) fn is_current_thread() -> bool {
-        let running = CURRENT.lock().upgrade();
-        running.is_some_and(|it| it.thread == thread::current().id())
-    }
-
-    /// Whether the process is the child of the one in which this runtime was started, so that its
-    /// thread is not there.
-    pub(crate) fn is_from_before_fork(&self) -> bool {
-        self.process != process::id()
+        DRIVES_RUNTIME.get()
     }
 
     /// Runs a future here, to its end or until it is aborted.
@@ -101,14 +101,6 @@ impl Background {
         F: Future<Output: Send> + Send + 'static,
     {
         self.runtime.spawn(future)
-    }
-
-    /// Runs what may take long, or what is the application's, on a thread of its own.
-    pub(crate) fn spawn_blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> JoinHandle<T> {
-        self.runtime.spawn_blocking(work)
     }
 
     /// Runs a future to its end although its caller may stop waiting for it: on the current runtime
@@ -131,13 +123,16 @@ impl Background {
         }
     }
 
-    /// Waits here, whatever runtime the caller is on.
-    async fn sleep_until(self: Arc<Self>, at: Instant) {
+    /// A timer of this runtime, for a caller on any other or on none.
+    fn timer(self: Arc<Self>, at: Instant) -> Timer {
         let sleep = {
             let _context = self.runtime.enter();
             tokio::time::sleep_until(at.into())
         };
-        sleep.await;
+        Timer {
+            sleep,
+            background: self,
+        }
     }
 }
 
@@ -167,37 +162,71 @@ impl RuntimeId {
     }
 }
 
-/// Waits until then. The timer is one of the background runtime: a runtime of the application may
-/// stand still, have no timers, or pause its clock.
-pub(crate) async fn sleep_until(at: Instant) {
-    match Background::get() {
-        Ok(background) => background.sleep_until(at).await,
-        // Without a thread no operation begins, and nothing waits for it.
-        Err(_) => pending().await,
+/// A wait until a moment. A runtime of the application may stand still, have no timers, or pause its
+/// clock, so the timer is one of the background runtime.
+#[pin_project]
+#[derive(Debug)]
+struct Timer {
+    #[pin]
+    sleep: Sleep,
+    background: Arc<Background>,
+}
+
+impl Future for Timer {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.project().sleep.poll(context)
     }
 }
 
-/// Awaits a future until then; `None` when it was not done.
-pub(crate) async fn timeout_at<F: Future>(at: Instant, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    // Most of what is awaited is done before a timer is needed.
-    if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
-    {
-        return Some(output);
+/// A future that is awaited until a moment at most; `None` when it was not done then.
+#[pin_project]
+#[derive(Debug)]
+pub(crate) struct Timeout<F> {
+    #[pin]
+    future: F,
+    at: Option<Instant>,
+    /// Made when the future is not done at once, as most are.
+    #[pin]
+    timer: Option<Timer>,
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<F::Output>> {
+        let mut this = self.project();
+        if let Poll::Ready(output) = this.future.poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        let Some(at) = *this.at else {
+            return Poll::Pending;
+        };
+        if this.timer.is_none() {
+            // Without a thread no operation begins, and nothing waits for it.
+            let timer = Background::get().ok().map(|it| it.timer(at));
+            this.timer.set(timer);
+        }
+        match this.timer.as_pin_mut() {
+            Some(timer) => timer.poll(context).map(|()| None),
+            None => Poll::Pending,
+        }
     }
-    let mut timer = pin!(sleep_until(at));
-    poll_fn(|context| match future.as_mut().poll(context) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => timer.as_mut().poll(context).map(|()| None),
-    })
-    .await
+}
+
+/// Awaits a future until then, if there is a limit.
+pub(crate) fn timeout_at<F: Future>(at: Option<Instant>, future: F) -> Timeout<F> {
+    Timeout {
+        future,
+        at,
+        timer: None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use futures_util::FutureExt;
+    use std::{future::pending, time::Duration};
 
     use super::*;
 
@@ -211,19 +240,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_timer_ignores_a_clock_that_the_application_paused() {
         let started = Instant::now();
-        sleep_until(started + Duration::from_millis(20)).await;
+        let at = started + Duration::from_millis(20);
+        assert_eq!(timeout_at(Some(at), pending::<()>()).await, None);
         assert!(started.elapsed() >= Duration::from_millis(20));
     }
 
     #[test]
     fn a_timer_needs_no_runtime_of_the_caller() {
         let at = Instant::now() + Duration::from_millis(1);
-        let timed_out = futures_util::future::pending::<()>();
-        let waiting = timeout_at(at, timed_out);
-        let (done, wait) = std::sync::mpsc::channel();
-        let background = Background::get().unwrap();
-        drop(background.spawn(waiting.map(move |outcome| done.send(outcome))));
-        assert_eq!(wait.recv().unwrap(), None);
+        let waiting = timeout_at(Some(at), pending::<()>());
+        let mut waiting = tokio_test::task::spawn(waiting);
+        while waiting.poll().is_pending() {
+            while !waiting.is_woken() {
+                std::thread::yield_now();
+            }
+        }
     }
 
     #[tokio::test]

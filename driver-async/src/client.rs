@@ -29,6 +29,9 @@ use crate::{
 /// after 10 minutes by default and transactions after one. To end everything first, await
 /// [`Client::shutdown`].
 ///
+/// A client that was used before `fork()` belongs to the parent process. In the child its operations
+/// fail with an invalid-argument error, and dropping it leaves the parent's connections alone.
+///
 /// ```no_run
 /// # async fn example() -> motorcade::error::Result<()> {
 /// use motorcade::{Client, bson::doc};

@@ -4,10 +4,15 @@ use std::{
     fmt,
     future::Future,
     io,
+    pin::Pin,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
+use pin_project::pin_project;
+
 use crate::{
+    background::Timeout,
     clock,
     error::{Error, Result},
 };
@@ -135,13 +140,11 @@ impl Deadline {
     ///
     /// # Errors
     /// A timeout error that says what was awaited and which limit ended the wait.
-    pub async fn bound<F: Future>(&self, what: &str, future: F) -> Result<F::Output> {
-        let Some(at) = self.at else {
-            return Ok(future.await);
-        };
-        match clock::timeout_at(at, future).await {
-            Some(output) => Ok(output),
-            None => Err(self.error(what)),
+    pub fn bound<'w, F: Future>(&self, what: &'w str, future: F) -> Bounded<'w, F> {
+        Bounded {
+            timeout: clock::timeout_at(self.at, future),
+            deadline: *self,
+            what,
         }
     }
 
@@ -158,5 +161,29 @@ impl Deadline {
             }
             _ => Error::timeout(message),
         }
+    }
+}
+
+/// A future that is awaited until a deadline; see [`Deadline::bound`].
+// Not an async function: that would hold the future twice.
+#[pin_project]
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct Bounded<'w, F> {
+    #[pin]
+    timeout: Timeout<F>,
+    deadline: Deadline,
+    what: &'w str,
+}
+
+impl<F: Future> Future for Bounded<'_, F> {
+    type Output = Result<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<F::Output>> {
+        let this = self.project();
+        this.timeout.poll(context).map(|output| {
+            let late = || this.deadline.error(this.what);
+            output.ok_or_else(late)
+        })
     }
 }

@@ -2,6 +2,11 @@
 
 pub use crate::proto::{hello, selection, topology};
 
+/// Values that each process has of its own.
+pub mod process {
+    pub use crate::process::PerProcess;
+}
+
 /// One server's connections, for the suite of the pool specification.
 pub mod pool {
     use crate::{

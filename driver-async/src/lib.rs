@@ -36,15 +36,33 @@
 //! [warning]: options::ClientOptions::warnings
 //!
 //! # Cancellation
-//! Any future of this crate may be dropped at any await, by `select!` or a timeout. A connection
-//! that was in the midst of a message is closed and its place in the pool given back; a cursor that
-//! was dropped is killed on its server in the background, one that was about to be opened as well.
-//! Whether a cancelled write was done is not known, as with any lost connection.
+//! Any future of this crate may be dropped at any await, by `select!` or a timeout. That ends the
+//! operation, and a connection that was in the midst of a message is closed. Whether a cancelled
+//! write took effect is not known, as with any lost connection.
+//!
+//! What other callers can use goes on: an attempt to connect continues under `connectTimeoutMS` and
+//! fills the pool, so callers with less patience than a login takes still get a connection in the
+//! end; a cursor's `getMore` and a change stream's resumption run to their end, and the next step
+//! takes up the result. A dropped cursor is closed on its server in the background, and one that
+//! was about to be opened as well; a transaction that was left open is aborted.
+//!
+//! A future that is kept but not polled keeps the connection of its operation. A cursor or change
+//! stream that rests keeps none (except behind a load balancer, where the connection belongs to it).
 //!
 //! # Runtimes and blocking code
-//! Operations must be awaited on a tokio runtime with I/O and time enabled; background tasks run on
-//! the runtime of the client's first operation, and end with it. For blocking code there is
-//! `motorcade-sync`, the same driver with `.run()` in place of `.await`.
+//! Operations must be awaited on a tokio runtime with I/O enabled, of any kind; outside of one they
+//! fail with an invalid-argument error. A client can be used on several runtimes at once, and does
+//! not belong to any of them: a connection moves to the runtime of the operation that uses it.
+//!
+//! The driver has one thread of its own, shared by all clients of the process. It monitors the
+//! servers, opens connections, keeps the pools, cleans up after cursors and sessions, and times
+//! everything. It starts with the first operation and ends with the last client, after what was
+//! left to clean up. Whatever the application's runtimes do, this thread goes on: heartbeats are
+//! sent while every worker computes, and time limits, `timeoutMS` among them, count real time even
+//! where `tokio::time::pause` has stopped the clock. When the process ends, it ends at once; call
+//! [`Client::shutdown`] first to have everything closed on the servers.
+//!
+//! For blocking code there is `motorcade-sync`, the same driver with `.run()` in place of `.await`.
 //!
 //! # Features
 //! | feature | default | effect |
@@ -73,9 +91,11 @@ pub mod gridfs;
 pub mod internal;
 mod namespace;
 mod net;
+mod object_ids;
 mod operation;
 pub mod options;
 mod pool;
+mod process;
 mod proto;
 pub mod raw_batch_cursor;
 pub mod results;

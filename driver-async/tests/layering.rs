@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 const LAYERS: [&str; 6] = [
-    "error options bulk uri event description results namespace address deadline clock background",
+    "error options bulk uri event description results namespace address deadline clock process object_ids background",
     "proto operation",
     "net conn",
     "pool topology",

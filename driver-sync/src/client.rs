@@ -12,7 +12,7 @@ use motorcade::{
     results::SummaryBulkWriteResult,
 };
 
-use crate::{Database, runtime};
+use crate::{Database, Run};
 
 /// Like [`motorcade::Client`], but blocking.
 #[derive(Clone, Debug)]
@@ -24,9 +24,7 @@ impl Client {
     /// Like [`motorcade::Client::with_uri_str`].
     #[track_caller]
     pub fn with_uri_str(uri: impl AsRef<str>) -> Result<Self> {
-        Self::with_options(runtime::block_on(
-            ClientOptions::parse(uri.as_ref()).into_future(),
-        )??)
+        Self::with_options(ClientOptions::parse(uri.as_ref()).run()?)
     }
 
     /// Like [`motorcade::Client::with_options`].

@@ -175,13 +175,13 @@ impl GridFsUploadStream {
     /// Like [`motorcade::gridfs::GridFsUploadStream::close`].
     #[track_caller]
     pub fn close(&mut self) -> Result<()> {
-        runtime::block_on_unless_ready(self.inner.close())?
+        runtime::begin_and_block_on_unless_ready(self.inner.close())?
     }
 
     /// Like [`motorcade::gridfs::GridFsUploadStream::abort`].
     #[track_caller]
     pub fn abort(&mut self) -> Result<()> {
-        runtime::block_on_unless_ready(self.inner.abort())?
+        runtime::begin_and_block_on_unless_ready(self.inner.abort())?
     }
 }
 
@@ -189,13 +189,13 @@ impl Write for GridFsUploadStream {
     #[track_caller]
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         let write = poll_fn(|context| Pin::new(&mut self.inner).poll_write(context, data));
-        runtime::block_on_unless_ready(write)?
+        runtime::begin_and_block_on_unless_ready(write)?
     }
 
     #[track_caller]
     fn flush(&mut self) -> io::Result<()> {
         let flush = poll_fn(|context| Pin::new(&mut self.inner).poll_flush(context));
-        runtime::block_on_unless_ready(flush)?
+        runtime::begin_and_block_on_unless_ready(flush)?
     }
 }
 

@@ -31,9 +31,18 @@
 //! background work (monitoring, the upkeep of pools) goes on while nobody calls.
 //!
 //! # From async code
-//! A blocking method called on a thread that drives async tasks panics, naming the caller's line.
-//! Use `motorcade` there, or `tokio::task::spawn_blocking`. Dropping any value of this crate is
-//! fine anywhere: no destructor blocks.
+//! A method that may wait panics on a thread that drives async tasks, naming the caller's line. Use
+//! `motorcade` there, or `tokio::task::spawn_blocking`. What does no I/O works on any thread and
+//! starts none: making a client, starting a session or a transaction, opening an upload stream.
+//! Dropping any value of this crate is fine anywhere: no destructor blocks.
+//!
+//! # After `fork()`
+//! A child process can use every client that was not used before the fork, and new ones. A client
+//! that was used belongs to the parent: in the child each of its operations fails with an
+//! invalid-argument error, and so does what reaches beyond the documents at hand of a cursor. The
+//! child may drop what it inherited, which sends nothing and leaves the parent's connections alone.
+//! An `_id` that the driver makes is unique among all of these processes; one that the child makes
+//! with [`ObjectId::new`](bson::oid::ObjectId::new) may be one of its parent's.
 
 pub mod change_stream;
 mod client;

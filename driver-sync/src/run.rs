@@ -29,7 +29,8 @@ pub trait Run {
     ///
     /// # Panics
     /// When called on a thread that drives async tasks, which it would hold up. The message names
-    /// the caller's line.
+    /// the caller's line. Parsing a connection string, starting a session or a transaction, and
+    /// opening an upload stream do no I/O and may be run anywhere.
     fn run(self) -> Self::Output;
 }
 
@@ -42,7 +43,12 @@ where
 
     #[track_caller]
     fn run(self) -> Self::Output {
-        match runtime::block_on(self.into_future()) {
+        let outcome = if self.never_waits() {
+            runtime::poll_once_or_block(self.into_future())
+        } else {
+            runtime::block_on(self.into_future())
+        };
+        match outcome {
             Ok(output) => output.lift(),
             Err(error) => Failed::failed(error),
         }

@@ -8,11 +8,18 @@ use std::{
 };
 
 use futures_core::Stream;
-use motorcade::error::{Error, Result};
+use motorcade::{
+    error::{Error, Result},
+    internal::process::PerProcess,
+};
 use tokio::{
     runtime::{Builder, Runtime},
     sync::Mutex,
 };
+
+/// A forked child makes its own: the threads of its parent's are not there. Nothing drops the
+/// parent's, which would take the parent's sockets out of the epoll instance that both share.
+static RUNTIME: PerProcess<OnceLock<Runtime>> = PerProcess::new();
 
 /// The runtime, made when it is first needed.
 ///
@@ -25,8 +32,8 @@ use tokio::{
 /// # Errors
 /// An I/O error when the operating system gives no thread.
 fn runtime() -> Result<&'static Runtime> {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    if let Some(runtime) = RUNTIME.get() {
+    let made = RUNTIME.get();
+    if let Some(runtime) = made.get() {
         return Ok(runtime);
     }
     let runtime = Builder::new_multi_thread()
@@ -35,7 +42,7 @@ fn runtime() -> Result<&'static Runtime> {
         .enable_all()
         .build()
         .map_err(Error::from)?;
-    Ok(RUNTIME.get_or_init(|| runtime))
+    Ok(made.get_or_init(|| runtime))
 }
 
 /// Drives a future to its end on the caller's thread.
@@ -51,6 +58,24 @@ pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output> {
     Ok(runtime()?.block_on(future))
 }
 
+/// Like [`block_on`], for a future that is done at its first poll: it needs neither the runtime nor
+/// a thread that may wait. If it is not done after all, it is driven to its end.
+///
+/// # Errors
+/// As [`block_on`].
+#[track_caller]
+pub(crate) fn poll_once_or_block<F: Future>(future: F) -> Result<F::Output> {
+    let mut future = pin!(future);
+    match poll_once(future.as_mut()) {
+        Poll::Ready(output) => Ok(output),
+        Poll::Pending => block_on(future),
+    }
+}
+
+fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
 /// Panics on a thread that drives async tasks, in the name of the caller's line.
 ///
 /// The runtime's own check names a line of tokio's; a blocking lock's names ours. It costs no
@@ -60,8 +85,12 @@ fn refuse_async_threads() {
     drop(Mutex::new(()).blocking_lock());
 }
 
-/// Like [`block_on`], but enters the runtime only if the future is not done at once, as it is for
+/// Like [`block_on`], but waits on the runtime only if the future is not done at once, as it is for
 /// a cursor that holds further documents of its batch.
+///
+/// The future goes on with what an operation has opened. Then the latest runtime is the one that
+/// the operation ran on, or else it was the parent's, and the future ends at once. So no document
+/// costs the system call that finds out which process this is.
 ///
 /// # Errors
 /// As [`block_on`].
@@ -71,17 +100,34 @@ fn refuse_async_threads() {
 #[track_caller]
 pub(crate) fn block_on_unless_ready<F: Future>(future: F) -> Result<F::Output> {
     refuse_async_threads();
-    let runtime = runtime()?;
+    match RUNTIME.latest().and_then(OnceLock::get) {
+        Some(latest) => Ok(wait_unless_ready(latest, future)),
+        None => Ok(wait_unless_ready(runtime()?, future)),
+    }
+}
+
+/// Like [`block_on_unless_ready`], for a future that may be the first use of its client.
+///
+/// # Errors
+/// As [`block_on`].
+///
+/// # Panics
+/// As [`block_on`].
+#[track_caller]
+pub(crate) fn begin_and_block_on_unless_ready<F: Future>(future: F) -> Result<F::Output> {
+    refuse_async_threads();
+    Ok(wait_unless_ready(runtime()?, future))
+}
+
+fn wait_unless_ready<F: Future>(runtime: &Runtime, future: F) -> F::Output {
     let mut future = pin!(future);
     let polled = {
         let _context = runtime.enter();
-        future
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()))
+        poll_once(future.as_mut())
     };
     match polled {
-        Poll::Ready(output) => Ok(output),
-        Poll::Pending => Ok(runtime.block_on(future)),
+        Poll::Ready(output) => output,
+        Poll::Pending => runtime.block_on(future),
     }
 }
 

@@ -159,7 +159,7 @@ impl StartTransaction<'_> {
         F: for<'b> FnMut(&'b mut ClientSession) -> Result<R>,
     {
         let mut run = TransactionRun::new(&self.session.inner, self.options);
-        run.begin(&mut self.session.inner)?;
+        runtime::block_on(run.begin(&mut self.session.inner))??;
         let session = Guarded(self.session);
         loop {
             let outcome = callback(session.0);
@@ -167,7 +167,7 @@ impl StartTransaction<'_> {
             if let Some(outcome) = concluded {
                 return outcome;
             }
-            run.begin(&mut session.0.inner)?;
+            runtime::block_on(run.begin(&mut session.0.inner))??;
         }
     }
 }

@@ -241,8 +241,10 @@ fn an_error_ahead_is_told_where_it_happened(deployment: &Deployment) {
     }
     let error = wait!(cursor.advance()).expect_err("the batch ahead failed");
     assert_eq!(error.code(), Some(50), "{error}");
-    assert_eq!(open_cursors(deployment), 0);
     assert!(!wait!(cursor.advance()).expect("is at its end"));
+    let killed = |event: &Event| event.is_success_of("killCursors");
+    subject.events.wait_for_count("killCursors", 1, killed);
+    assert_eq!(open_cursors(deployment), 0);
 }
 
 /// Finds with an exhaust cursor, two documents a batch.
@@ -309,6 +311,8 @@ fn an_exhaust_cursor_returns_its_connection_after_an_error(deployment: &Deployme
         assert_eq!(error.code(), Some(2), "{error}");
         let came = wait!(cursor.to_vec()).expect("what came before the error");
         assert_eq!(came.len(), 2 * (1 + skipped as usize));
+        let killed = |event: &Event| event.is_success_of("killCursors");
+        subject.events.wait_for_count("killCursors", 1, killed);
         subject.ping().expect("has the only connection");
         // For find, for all further batches, killCursors and ping.
         assert_eq!(subject.events.checked_out().len(), 4);

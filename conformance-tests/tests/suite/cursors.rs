@@ -136,6 +136,8 @@ fn a_time_limit_error_in_get_more_kills_the_cursor(deployment: &Deployment) {
     };
     assert!(error.is_timeout(), "{error:?}");
     assert_eq!(error.code(), Some(50));
+    let killed = |event: &Event| event.is_success_of("killCursors");
+    subject.events.wait_for_count("killCursors", 1, killed);
     assert_eq!(open_cursors(deployment), 0);
     drop(cursor);
     subject.ping().expect("pings");

@@ -332,6 +332,9 @@ fn discovery_ends_with_an_unknown_topology_and_its_closing(deployment: &Deployme
 fn the_first_check_lasts_as_long_as_its_round_trip(deployment: &Deployment) {
     let subject = Observed::new(deployment, "");
     subject.ping().expect("pings");
+    let is_change =
+        |event: &Event| matches!(event.sdam(), Some(SdamEvent::ServerDescriptionChanged(_)));
+    subject.events.wait_for_count("found server", 1, is_change);
     let told = discovery(&subject);
     let first = told.iter().find_map(|event| match event {
         SdamEvent::ServerHeartbeatSucceeded(check) => Some(check),

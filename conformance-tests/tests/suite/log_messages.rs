@@ -5,6 +5,7 @@ use conformance_tests::log_capture::LogCapture;
 use conformance_tests::unified::file::{LogComponent, LogLevel};
 use conformance_tests::unified::logs::LogMessage;
 
+use super::recorder::Event;
 use super::support::Observed;
 use crate::flavor::driver::bson::{Document, doc};
 use crate::flavor::driver::error::ErrorKind;
@@ -99,6 +100,8 @@ fn documents_are_cut_after_the_length_that_is_set(deployment: &Deployment) {
 fn a_client_tells_of_all_it_does_in_the_words_of_the_specifications(deployment: &Deployment) {
     let logged = Logged::new(deployment, None);
     logged.subject.ping().expect("pings");
+    let events = &logged.subject.events;
+    events.wait_for_count("check", 1, Event::is_heartbeat_success);
     let messages = logged.messages();
     let first = |component: LogComponent, count: usize| -> Vec<String> {
         let texts = messages

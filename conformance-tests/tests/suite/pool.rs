@@ -6,17 +6,18 @@ use std::time::{Duration, Instant};
 
 use conformance_tests::behaviour::Deployment;
 use conformance_tests::deployments::DeploymentKind;
+use conformance_tests::watching_proxy::WatchingProxy;
 
 use super::recorder::Event;
-use super::servers::{FailPoint, open_cursors, wait_until, wait_until_disconnected};
-use super::support::{Held, Observed, in_parallel, write_to_frozen_server};
-use crate::flavor::driver::bson::doc;
+use super::servers::{FailPoint, open_cursors, uri_of, wait_until, wait_until_disconnected};
+use super::support::{Held, Observed, Pace, in_parallel, write_to_frozen_server};
+use crate::flavor::driver::bson::{Document, doc};
 use crate::flavor::driver::error::ErrorKind;
 use crate::flavor::driver::event::EventHandler;
 use crate::flavor::driver::event::cmap::{
     CmapEvent, ConnectionCheckoutFailedReason, ConnectionClosedReason,
 };
-use crate::flavor::driver::options::{ReadPreference, SelectionCriteria};
+use crate::flavor::driver::options::{CollectionOptions, ReadPreference, SelectionCriteria};
 use crate::flavor::{go, spawn};
 
 conformance_tests::behaviours! {
@@ -37,6 +38,7 @@ conformance_tests::behaviours! {
     N6 failures_of_one_generation_are_each_retried_once: Either, FailPoint, since (5, 0);
     C4 what_is_dropped_in_a_listener_neither_waits_nor_leaks: Either, FailPoint;
     C5 thirteen_operations_on_one_connection_all_finish: Either, Shared;
+    N19 of_connections_that_the_network_forgot_one_costs_an_operation_its_time: Standalone, Shared;
     R120 five_operations_of_one_client_run_side_by_side: Either, Shared;
 }
 
@@ -389,4 +391,33 @@ fn five_operations_of_one_client_run_side_by_side(deployment: &Deployment) {
     for held in held {
         assert_eq!(held.release().code(), Some(11601));
     }
+}
+
+fn of_connections_that_the_network_forgot_one_costs_an_operation_its_time(deployment: &Deployment) {
+    let pace = Pace::measure(deployment);
+    let server = deployment.servers().member(0).address().to_owned();
+    let proxy = WatchingProxy::start(server).expect("a port is free");
+    // The monitor's connection is forgotten, too, and must not be what notices it.
+    let options = "serverMonitoringMode=poll&heartbeatFrequencyMS=600000";
+    let subject = Observed::at(deployment, &uri_of(deployment, &[proxy.address()], options));
+    let held: Vec<_> = (0..5)
+        .map(|_| Held::start(deployment, &subject.client))
+        .collect();
+    held.into_iter().for_each(|held| drop(held.release()));
+    assert_eq!(subject.open_connections(), 5);
+    // The server lets the time pass for another client until none was in use just now.
+    let other = Observed::new(deployment, "");
+    let pause = doc! { "sleep": 1, "millis": 1100, "lock": "none" };
+    go!(other.client.database("admin").run_command(pause)).expect("sleeps");
+    proxy.forget_connections();
+    let options = CollectionOptions::builder()
+        .timeout(pace.millis(1000))
+        .build();
+    let people = subject
+        .database()
+        .collection_with_options::<Document>("people", options);
+    let outcomes: Vec<_> = (0..6).map(|_| go!(people.find_one(doc! {}))).collect();
+    let failed: Vec<_> = outcomes.iter().filter_map(|it| it.as_ref().err()).collect();
+    assert!(failed.len() <= 1, "{failed:?}");
+    assert!(failed.iter().all(|error| error.is_timeout()), "{failed:?}");
 }

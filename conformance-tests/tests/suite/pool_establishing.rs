@@ -1,6 +1,8 @@
 //! How the pool makes connections: how many at once, with which credentials, and what happens when
 //! that fails.
 
+use std::time::{Duration, Instant};
+
 use conformance_tests::behaviour::Deployment;
 use motorcade_testserver as testserver;
 
@@ -28,6 +30,10 @@ conformance_tests::behaviours! {
     N11 warming_makes_the_least_number_of_connections_and_no_check_out: Either, Shared;
     N11 warming_without_a_minimum_begins_discovery: Standalone, Shared;
     N11 warming_ends_when_connections_cannot_be_made: Standalone, FailPoint;
+    N18 operations_that_begin_with_the_client_leave_the_minimum_to_be_made: Standalone, Shared;
+    N18 warming_beside_operations_ends_when_all_are_there: Standalone, Shared;
+    N18 after_a_login_that_cleared_the_pool_the_minimum_is_made_when_it_is_ready:
+        Standalone, FailPoint;
     N8 a_burst_of_operations_raises_connections_two_by_two: Either, Shared;
 }
 
@@ -262,4 +268,53 @@ fn an_arbiter_gets_no_pool_unless_addressed_directly(deployment: &Deployment) {
     wait_until("pool to the arbiter", || {
         (direct.open_connections() == 1).then_some(())
     });
+}
+
+fn operations_that_begin_with_the_client_leave_the_minimum_to_be_made(deployment: &Deployment) {
+    for operations in [1, 3, 8] {
+        let subject = Observed::new(deployment, "minPoolSize=20");
+        in_parallel(operations, |_| subject.ping().map(drop))
+            .into_iter()
+            .for_each(|outcome| outcome.expect("pings"));
+        wait_until("minimum", || {
+            let ready = subject.events.count(Event::is_connection_ready);
+            (ready == 20).then_some(())
+        });
+        assert_eq!(subject.open_connections(), 20);
+    }
+}
+
+fn warming_beside_operations_ends_when_all_are_there(deployment: &Deployment) {
+    let subject = Observed::new(deployment, "minPoolSize=20");
+    let ready = in_parallel(8, |number| {
+        if number > 0 {
+            subject.ping().expect("pings");
+            return None;
+        }
+        go!(subject.client.warm_connection_pool());
+        Some(subject.events.count(Event::is_connection_ready))
+    });
+    assert_eq!(ready[0], Some(20));
+}
+
+fn after_a_login_that_cleared_the_pool_the_minimum_is_made_when_it_is_ready(
+    deployment: &Deployment,
+) {
+    let data = doc! { "failCommands": ["saslContinue"], "errorCode": 18 };
+    let _failing = FailPoint::on_secured(deployment, doc! { "times": 1 }, data);
+    let options = "minPoolSize=3&heartbeatFrequencyMS=500";
+    let subject = Observed::at(deployment, &secured_uri(deployment, "root:secret", options));
+    go!(subject.client.warm_connection_pool());
+    let is_ready = |event: &Event| matches!(event, Event::Cmap(CmapEvent::PoolReady(_)));
+    subject
+        .events
+        .wait_for_count("pool ready again", 2, is_ready);
+    let begun = Instant::now();
+    subject
+        .events
+        .wait_for_count("minimum", 3, Event::is_connection_ready);
+    // What the pool waits after a failure that did not clear it. These three take far less.
+    let pause = Duration::from_secs(9);
+    assert!(begun.elapsed() < pause, "{:?}", begun.elapsed());
+    assert_eq!(subject.events.count(Event::is_pool_cleared), 1);
 }

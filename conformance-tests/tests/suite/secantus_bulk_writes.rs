@@ -12,6 +12,7 @@ use std::time::Duration;
 use conformance_tests::behaviour::Deployment;
 use motorcade_testserver::Secantus;
 
+use super::recorder::Event;
 use super::support::Observed;
 use crate::flavor::driver::bson::{Document, doc};
 use crate::flavor::driver::error::{BulkWriteError, Error, ErrorKind};
@@ -216,7 +217,10 @@ fn what_was_told_before_an_error_is_kept_and_the_cursor_closed(deployment: &Depl
         panic!("{partial:?}");
     };
     assert_eq!(verbose.update_results.len(), 1);
-    assert!(subject.saw("getMore") && subject.saw("killCursors"));
+    assert!(subject.saw("getMore"));
+    let killed = |event: &Event| event.is_success_of("killCursors");
+    let events = &subject.observed.events;
+    events.wait_for_count("killCursors", 1, killed);
 }
 
 /// Inserts that leave room for the entry of one more write in the message, and for nothing else.

@@ -81,6 +81,13 @@ pub trait Action: IntoFuture<IntoFuture: Send> + private::Sealed {
             None => self,
         }
     }
+
+    /// Whether the action is done at its first poll, outside of any runtime: it does no I/O, and
+    /// waits for nothing. `motorcade-sync` runs it on any thread then.
+    #[doc(hidden)]
+    fn never_waits(&self) -> bool {
+        false
+    }
 }
 
 /// Marks an action that gives whole specifications.
@@ -104,9 +111,19 @@ pub(crate) mod private {
     pub trait Sealed {}
 }
 
-/// Makes a type an action: awaiting it runs the block.
+/// Makes a type an action: awaiting it runs the block. `never waits` marks one whose block awaits
+/// nothing.
 macro_rules! action {
     (impl[$($generics:tt)*] $type:ty => $output:ty, |$this:ident| $body:block) => {
+        $crate::action::action! { @ false, [$($generics)*] $type => $output, |$this| $body }
+    };
+    (impl[$($generics:tt)*] $type:ty => $output:ty, never waits, |$this:ident| $body:block) => {
+        $crate::action::action! { @ true, [$($generics)*] $type => $output, |$this| $body }
+    };
+    (
+        @ $never_waits:literal,
+        [$($generics:tt)*] $type:ty => $output:ty, |$this:ident| $body:block
+    ) => {
         impl<$($generics)*> IntoFuture for $type {
             type Output = $output;
             type IntoFuture = ::futures_core::future::BoxFuture<'a, $output>;
@@ -118,7 +135,11 @@ macro_rules! action {
 
         impl<$($generics)*> $crate::action::private::Sealed for $type {}
 
-        impl<$($generics)*> $crate::action::Action for $type {}
+        impl<$($generics)*> $crate::action::Action for $type {
+            fn never_waits(&self) -> bool {
+                $never_waits
+            }
+        }
     };
 }
 

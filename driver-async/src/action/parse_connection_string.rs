@@ -58,7 +58,11 @@ impl IntoFuture for ParseConnectionString {
 
 impl private::Sealed for ParseConnectionString {}
 
-impl Action for ParseConnectionString {}
+impl Action for ParseConnectionString {
+    fn never_waits(&self) -> bool {
+        true
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -249,12 +249,12 @@ impl AbortTransaction<'_> {
     }
 }
 
-action! { impl['a] StartSession<'a> => Result<ClientSession>, |self| {
+action! { impl['a] StartSession<'a> => Result<ClientSession>, never waits, |self| {
     ClientSession::start(self.client.clone(), self.options)
 } }
 
 action! { impl['a] StartTransaction<&'a mut ClientSession> => Result<()>, |self| {
-    self.session.begin_transaction(self.options)
+    self.session.begin_transaction(self.options).await
 } }
 
 action! { impl['a] CommitTransaction<'a> => Result<()>, |self| {

@@ -75,15 +75,15 @@ impl IntoFuture for Shutdown {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let executor = self.client.executor();
+            if executor.check_process().is_err() {
+                return;
+            }
             if !self.immediate && executor.topology().has_started() {
                 executor.end_operations(self.grace_period).await;
                 let ending = end_sessions(executor, self.client.concerns().timeout);
                 // A server may be out of reach.
                 let until = clock::now().checked_add(self.grace_period);
-                match until {
-                    Some(until) => drop(clock::timeout_at(until, ending).await),
-                    None => ending.await,
-                }
+                let _ = clock::timeout_at(until, ending).await;
             }
             let servers = Arc::clone(&executor.topology().snapshot().servers);
             executor.topology().close();
@@ -110,7 +110,7 @@ async fn end_sessions(executor: &Executor, timeout: Timeout) {
     for ids in ids.chunks(SESSIONS_AT_ONCE) {
         let mut operation = operation::EndSessions::new(ids.to_vec(), timeout);
         if let Err(error) = exec::execute_if_selectable(executor, &mut operation).await {
-            tracing::debug!("the sessions could not be ended: {error}");
+            executor.message(move || tracing::debug!("the sessions could not be ended: {error}"));
             return;
         }
     }

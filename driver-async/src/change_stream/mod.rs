@@ -80,8 +80,10 @@ use tail::Tail;
 /// ```
 ///
 /// # Cancellation
-/// Any future of a stream may be dropped: what was asked of the server is taken up by the next call,
-/// and no event is lost. A dropped stream is closed on the server in the background;
+/// Any future of a stream may be dropped: a request that has begun, or the opening of a new cursor
+/// after an error, runs to its end by itself, the next call takes up its result, and no event is
+/// lost. A stream that nobody polls keeps no connection from others once the server has answered,
+/// except behind a load balancer. A dropped stream is closed on the server in the background;
 /// [`ChangeStream::close`] waits for that.
 pub struct ChangeStream<T> {
     tail: Tail,
@@ -123,9 +125,10 @@ impl<T> ChangeStream<T> {
     /// has ended.
     ///
     /// # Errors
-    /// The server's and those of the network, after which the stream cannot be resumed. A
+    /// Server errors and network errors after which the stream cannot be resumed. A
     /// missing-resume-token error for an event whose `_id` the pipeline has removed. The stream has
-    /// ended then. A timeout error, after which the next call goes on.
+    /// ended then. A timeout error, or outside of a tokio runtime an invalid-argument error, after
+    /// which the next call goes on.
     pub async fn advance(&mut self) -> Result<bool> {
         cursor::advance(&mut self.tail).await
     }

@@ -10,7 +10,8 @@ use crate::{cursor::SessionOwner, error::Result, session::ClientSession};
 
 /// A [`ChangeStream`] that takes part in a [`ClientSession`].
 ///
-/// Every step is lent the session, so that nothing else happens in it meanwhile.
+/// Each call borrows the session, so that nothing else happens in it meanwhile. When the future of a
+/// call is dropped before it is done, the session's next use waits for its request to end.
 ///
 /// ```no_run
 /// # use motorcade::{Client, bson::Document};

@@ -1,20 +1,20 @@
 //! The changes as they come, and the server's cursor, opened again whenever it is lost.
 
 use std::{
+    mem,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bson::{Document, RawDocument, RawDocumentBuf};
-use futures_core::future::BoxFuture;
 
 use crate::{
     clock,
     concerns::Concerns,
     cursor::{Answer, ServerEnd, Source, Walk},
     error::{Error, ErrorKind, Result},
-    exec::{self, Executor, Hold, Origin, Session},
+    exec::{self, Executor, Hold, Origin, Session, Step},
     operation::{self, Scope, Watched},
     options::{ChangeStreamOptions, ResumeToken},
     proto::{
@@ -82,6 +82,38 @@ impl Plan {
         exec::execute_cursor_with(&self.executor, &mut operation, hold).await
     }
 
+    /// Opens the stream again in place of a cursor that was lost. The step of which that is part
+    /// has begun, and ends with it.
+    async fn open_again(
+        self: Arc<Self>,
+        lost: Lost,
+        start: Start,
+        wait: Duration,
+        timeout: Timeout,
+    ) -> Resumed {
+        let Lost { mut hold, mut old } = lost;
+        // Its session is for the new cursor: it is closed in another one.
+        if old.can_be_told() {
+            old.close_within(timeout).await;
+        }
+        pause(wait, timeout).await;
+        let outcome = match self.open(&mut hold, Some(start), timeout).await {
+            Ok((state, origin)) => {
+                // A server that has not answered may be out of reach, until it does.
+                let has_answered = old.address() == Some(&origin.address);
+                // Has the new cursor closed if nobody waits for the old one's end.
+                let opened = self.opened(state, origin);
+                if has_answered {
+                    old.close_within(timeout).await;
+                }
+                Ok(opened)
+            }
+            Err(error) => Err(error),
+        };
+        hold.end_step();
+        (hold, outcome)
+    }
+
     fn opened(&self, mut state: CursorState, origin: Origin) -> Opened {
         let server = ServerEnd::new(self.executor.clone(), state.remote, origin);
         (server, state.batches.take_batch().unwrap_or_default())
@@ -108,7 +140,9 @@ enum Resumption {
     Due(Box<Lost>),
     /// A new cursor is being opened.
     UnderWay {
-        request: BoxFuture<'static, Resumed>,
+        step: Step<Resumed>,
+        /// That of the application in which the step goes on.
+        session: Option<Session>,
         /// Whether the call that goes on has asked for a batch already.
         has_asked: bool,
     },
@@ -180,13 +214,13 @@ impl Tail {
         *self.call.get_or_insert_with(|| timeout.started(clock::now))
     }
 
-    fn ask(&mut self, source: Box<Source>) {
+    fn ask(&mut self, source: Box<Source>) -> Result<()> {
         // So that its buffer is free while the next one comes.
         self.batch = Batch::default();
         let size = source.remote.settings().batch_size;
         let size = size.filter(|size| *size > 0).map(i64::from);
         let timeout = self.call_timeout();
-        self.server.ask(source, size, timeout);
+        self.server.ask(source, size, timeout)
     }
 
     fn receive(&mut self, batch: Batch) -> Result<()> {
@@ -210,7 +244,10 @@ impl Tail {
 
     /// Goes on after an error of a request for a batch, if that can be: at once, or with the next
     /// call when this one has run out of time.
-    fn fail(&mut self, mut source: Source, error: Error) -> Option<Error> {
+    ///
+    /// # Errors
+    /// The same, when the stream does not go on at once.
+    fn recover(&mut self, mut source: Source, error: Error) -> Result<()> {
         self.fragments.forget();
         let is_late = is_of_timeout(&error);
         let wait = match resume::is_resumable(&error, source.max_wire_version) {
@@ -218,7 +255,8 @@ impl Tail {
             _ => None,
         };
         if !is_late && wait.is_none() {
-            return self.server.fail(source, error);
+            self.server.fail(source, &error);
+            return Err(error);
         }
         let lost = Lost {
             // The new cursor may get another connection; what is told to the server goes over this
@@ -228,45 +266,72 @@ impl Tail {
         };
         let Some(wait) = wait else {
             self.resumption = Some(Resumption::Due(Box::new(lost)));
-            return Some(error);
+            return Err(error);
         };
-        tracing::debug!("a change stream is resumed after an error: {error}");
-        self.resume(lost, wait, true);
-        None
+        self.plan.executor.message({
+            let error = error.clone();
+            move || tracing::debug!("a change stream is resumed after an error: {error}")
+        });
+        self.resume(lost, wait, true)
     }
 
-    /// Opens the stream again where it has come to.
-    fn resume(&mut self, lost: Lost, wait: Duration, has_asked: bool) {
+    /// Goes on after a request whose task has ended without a result.
+    ///
+    /// # Errors
+    /// The same, when the stream does not go on.
+    fn recover_from_lost_task(
+        &mut self,
+        session: Option<Session>,
+        has_asked: bool,
+        error: Error,
+    ) -> Result<()> {
+        self.fragments.forget();
+        let wait = match resume::is_resumable(&error, None) {
+            true => self.attempts.next(rand::random()),
+            false => None,
+        };
+        let Some(wait) = wait else {
+            self.end();
+            return Err(error);
+        };
+        self.plan.executor.message(move || {
+            tracing::debug!("a change stream is resumed after an error: {error}");
+        });
+        let lost = Lost {
+            hold: Hold::with_session(session),
+            old: mem::take(&mut self.server),
+        };
+        self.resume(lost, wait, has_asked)
+    }
+
+    /// Opens the stream again where it has come to, in a task that goes on to its end whether or
+    /// not somebody waits.
+    ///
+    /// # Errors
+    /// An I/O error when there is no thread for it. The next call tries again.
+    fn resume(&mut self, mut lost: Lost, wait: Duration, has_asked: bool) -> Result<()> {
+        let detached = match self.plan.executor.detached() {
+            Ok(detached) => detached,
+            Err(error) => {
+                self.resumption = Some(Resumption::Due(Box::new(lost)));
+                return Err(error);
+            }
+        };
         let timeout = self.call_timeout();
         let plan = Arc::clone(&self.plan);
         let start = self.progress.start();
-        let request = Box::pin(async move {
-            let Lost { mut hold, mut old } = lost;
-            // Its session is for the new cursor: it is closed in another one.
-            if old.can_be_told() {
-                old.close_within(timeout).await;
-            }
-            pause(wait, timeout).await;
-            let outcome = match plan.open(&mut hold, Some(start), timeout).await {
-                Ok((state, origin)) => {
-                    // A server that has not answered may be out of reach, until it does.
-                    let has_answered = old.address() == Some(&origin.address);
-                    // Has the new cursor closed if nobody waits for the old one's end.
-                    let opened = plan.opened(state, origin);
-                    if has_answered {
-                        old.close_within(timeout).await;
-                    }
-                    Ok(opened)
-                }
-                Err(error) => Err(error),
-            };
-            (hold, outcome)
+        let session = lost.hold.explicit_session();
+        lost.hold.begin_step();
+        let step = Step::start(detached, plan.open_again(lost, start, wait, timeout));
+        self.resumption = Some(Resumption::UnderWay {
+            step,
+            session,
+            has_asked,
         });
-        self.resumption = Some(Resumption::UnderWay { request, has_asked });
+        Ok(())
     }
 
     fn resumed(&mut self, hold: Hold, outcome: Result<Opened>) -> Result<()> {
-        self.resumption = None;
         match outcome {
             Ok(opened) => self.begin(opened),
             Err(error) => {
@@ -281,45 +346,81 @@ impl Tail {
         }
     }
 
+    /// Checks that the stream is not one that the parent of this process opens again; then that is
+    /// left to the parent.
+    ///
+    /// # Errors
+    /// As [`Executor::check_process`].
+    fn check_resumption(&mut self) -> Result<()> {
+        if self.resumption.is_none() {
+            return Ok(());
+        }
+        let checked = self.plan.executor.check_process();
+        if checked.is_err() {
+            mem::forget(self.resumption.take());
+        }
+        checked
+    }
+
     /// Waits for a stream that is opened again, if it is; true when the call has what it asked for.
     fn poll_resumption(&mut self, context: &mut Context<'_>) -> Poll<Result<bool>> {
-        if let Some(Resumption::Due(lost)) = self
-            .resumption
-            .take_if(|it| matches!(it, Resumption::Due(_)))
-        {
-            self.resume(*lost, Duration::ZERO, false);
+        self.check_resumption()?;
+        loop {
+            if let Some(Resumption::Due(lost)) = self
+                .resumption
+                .take_if(|it| matches!(it, Resumption::Due(_)))
+            {
+                self.resume(*lost, Duration::ZERO, false)?;
+            }
+            let Some(Resumption::UnderWay {
+                step,
+                session,
+                has_asked,
+            }) = &mut self.resumption
+            else {
+                return Poll::Ready(Ok(false));
+            };
+            let resumed = ready!(step.poll(context));
+            let (session, has_asked) = (session.take(), *has_asked);
+            self.resumption = None;
+            match resumed {
+                Ok((hold, outcome)) => {
+                    self.resumed(hold, outcome)?;
+                    return Poll::Ready(Ok(has_asked || !self.batch.is_drained()));
+                }
+                Err(error) => self.recover_from_lost_task(session, has_asked, error)?,
+            }
         }
-        let Some(Resumption::UnderWay { request, has_asked }) = &mut self.resumption else {
-            return Poll::Ready(Ok(false));
-        };
-        let has_asked = *has_asked;
-        let (hold, outcome) = ready!(request.as_mut().poll(context));
-        self.resumed(hold, outcome)?;
-        Poll::Ready(Ok(has_asked || !self.batch.is_drained()))
     }
 
     /// Ends the stream and waits until its cursor is closed on the server too, no longer than
     /// `timeout` or else the stream's own.
     pub(super) async fn close(&mut self, timeout: Option<Duration>) -> Result<()> {
-        self.forget();
+        self.forget()?;
         self.server.close(timeout).await
     }
 
     /// Ends the stream, and has its cursor closed in the background.
     fn end(&mut self) {
-        self.forget();
-        self.server.let_go();
+        if self.forget().is_ok() {
+            self.server.let_go();
+        }
     }
 
     /// Leaves out what has come, and opens no new cursor for the one that was lost. One that is
     /// just being opened is closed by way of its session.
-    fn forget(&mut self) {
+    ///
+    /// # Errors
+    /// As [`Tail::check_resumption`].
+    fn forget(&mut self) -> Result<()> {
         self.batch = Batch::default();
         self.joined = None;
         self.fragments.forget();
+        self.check_resumption()?;
         if let Some(Resumption::Due(lost)) = self.resumption.take() {
             self.server = lost.old;
         }
+        Ok(())
     }
 }
 
@@ -334,25 +435,27 @@ impl Walk for Tail {
 
     /// Takes in one further batch, or opens the stream again where that fails.
     fn poll_fetch(&mut self, context: &mut Context<'_>) -> Poll<Result<bool>> {
+        if self.server.is_open() || self.resumption.is_some() {
+            exec::require_runtime()?;
+        }
         loop {
             if ready!(self.poll_resumption(context))? {
                 return Poll::Ready(Ok(true));
             }
             if let Some(source) = self.server.take_resting() {
-                self.ask(source);
+                self.ask(source)?;
             }
-            return Poll::Ready(match ready!(self.server.poll(context)) {
+            match ready!(self.server.poll(context)) {
                 Answer::Batch(batch) => {
                     self.attempts.got_on();
-                    self.receive(batch).map(|()| true)
+                    return Poll::Ready(self.receive(batch).map(|()| true));
                 }
-                Answer::Refused(source, error) => match self.fail(*source, error) {
-                    Some(error) => Err(error),
-                    None => continue,
-                },
-                Answer::Failed(error) => Err(error),
-                Answer::Nothing => Ok(false),
-            });
+                Answer::Refused(source, error) => self.recover(*source, error)?,
+                Answer::Lost(session, error) => {
+                    self.recover_from_lost_task(session, true, error)?
+                }
+                Answer::Nothing => return Poll::Ready(Ok(false)),
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bson::{RawDocument, RawDocumentBuf};
+use rand::{TryRngCore, rngs::OsRng};
 
 use crate::{
     conn::{Connection, key_cache::KeyCache},
@@ -106,7 +107,7 @@ impl Authenticator {
         let Ok(start) = self.scram(mechanism) else {
             return Ok(None);
         };
-        let (first, payload) = start.first(nonce());
+        let (first, payload) = start.first(nonce()?);
         let document = self.embedded(|command| scram_start(command, mechanism, &payload))?;
         Ok(Some(Speculation {
             document,
@@ -162,7 +163,7 @@ impl Authenticator {
         connection: &mut Connection,
         mechanism: ScramMechanism,
     ) -> Result<()> {
-        let (first, payload) = self.scram(mechanism)?.first(nonce());
+        let (first, payload) = self.scram(mechanism)?.first(nonce()?);
         let command = |it: &mut DocumentWriter<'_>| scram_start(it, mechanism, &payload);
         let reply = self
             .round_trip(connection, mechanism.as_str(), command)
@@ -280,7 +281,14 @@ fn require_done(reply: &Reply) -> Result<()> {
     ))
 }
 
-/// Text that nobody can guess, so that no earlier conversation can be played back.
-fn nonce() -> String {
-    BASE64_STANDARD.encode(rand::random::<[u8; 24]>())
+/// Text that nobody can guess, so that no earlier conversation can be played back. The operating
+/// system's, because a forked child has a copy of its parent's generators.
+fn nonce() -> Result<String> {
+    let mut random = [0; 24];
+    OsRng.try_fill_bytes(&mut random).map_err(|error| {
+        Error::authentication(format!(
+            "the system gives no randomness for a nonce: {error}"
+        ))
+    })?;
+    Ok(BASE64_STANDARD.encode(random))
 }

@@ -89,15 +89,27 @@ pub(crate) struct Connection {
     /// Where the documents of the prepared command's sequences belong.
     gaps: Gaps,
     inbound: BytesMut,
-    mid_message: bool,
-    /// Whether a whole command was sent and its reply was not read to the end.
-    unanswered: bool,
-    /// What ended the use of the connection.
-    failure: Option<Error>,
-    /// The reply after which the server sends another without being asked.
-    streams_after: Option<i32>,
+    conversation: Conversation,
     /// How long each [`Connection::round_trip`] may take.
     round_trip_limit: RoundTripLimit,
+}
+
+/// Where the conversation with the server stands. All but `Ready` is the one mark.
+#[derive(Debug)]
+enum Conversation {
+    /// The next reply read would answer the next command sent.
+    Ready,
+    /// A command is being sent.
+    Sending,
+    /// A whole command was sent and its reply not read to the end: the server may not have looked
+    /// at it yet.
+    Unanswered,
+    /// The server sends another reply after that of this id, without being asked.
+    Streaming { after: i32 },
+    /// There are, or may be, bytes that answer nothing.
+    OutOfStep,
+    /// The use of the connection has ended with an error.
+    Failed { error: Error, unanswered: bool },
 }
 
 impl Connection {
@@ -111,10 +123,7 @@ impl Connection {
             sends_large: false,
             gaps: Gaps::default(),
             inbound: BytesMut::new(),
-            mid_message: false,
-            unanswered: false,
-            failure: None,
-            streams_after: None,
+            conversation: Conversation::Ready,
             round_trip_limit: RoundTripLimit::None,
         }
     }
@@ -134,18 +143,27 @@ impl Connection {
 
     /// Whether the next reply read from the socket would answer the next request sent.
     pub(crate) fn is_reusable(&self) -> bool {
-        !self.mid_message
+        matches!(self.conversation, Conversation::Ready)
     }
 
     /// Whether the server was sent a whole command and may not have looked at it.
     pub(crate) fn is_unanswered(&self) -> bool {
-        self.unanswered
+        matches!(
+            self.conversation,
+            Conversation::Unanswered
+                | Conversation::Failed {
+                    unanswered: true,
+                    ..
+                }
+        )
     }
 
     /// Tells the server that nothing more comes, and waits until it has closed its end too: then it
     /// has looked at all that came.
     pub(crate) async fn end(&mut self, deadline: &Deadline) {
-        self.mid_message = true;
+        if !matches!(self.conversation, Conversation::Failed { .. }) {
+            self.conversation = Conversation::OutOfStep;
+        }
         let ended = async {
             self.stream.shutdown().await?;
             loop {
@@ -160,13 +178,16 @@ impl Connection {
 
     /// What ended the use of the connection, unless its user just gave up.
     pub(crate) fn failure(&self) -> Option<&Error> {
-        self.failure.as_ref()
+        match &self.conversation {
+            Conversation::Failed { error, .. } => Some(error),
+            _ => None,
+        }
     }
 
     /// Whether the server sends another reply without being asked: then nothing may be sent, and
     /// [`Connection::next_reply`] awaits it.
     pub(crate) fn is_streaming(&self) -> bool {
-        self.streams_after.is_some()
+        matches!(self.conversation, Conversation::Streaming { .. })
     }
 
     /// Whether the peer has closed the socket while no request was under way.
@@ -185,10 +206,7 @@ impl Connection {
     /// An I/O error; the connection is not reusable then.
     pub(crate) fn move_to_current_runtime(&mut self) -> Result<()> {
         let moved = self.stream.move_to_current_runtime();
-        moved.map_err(|error| {
-            self.mid_message = true;
-            self.failed(error.into())
-        })
+        moved.map_err(|error| self.failed(error.into()))
     }
 
     /// Takes over what the handshake's reply says.
@@ -258,10 +276,10 @@ impl Connection {
         sequences: &Sequences<'_>,
         deadline: &Deadline,
     ) -> Result<Reply> {
-        self.mid_message = true;
+        self.conversation = Conversation::Sending;
         let outcome = deadline.bound("waiting for the reply", async {
             self.send(sequences).await?;
-            self.unanswered = true;
+            self.conversation = Conversation::Unanswered;
             self.receive(request_id).await
         });
         let outcome = outcome.await.flatten();
@@ -272,10 +290,14 @@ impl Connection {
 
     /// Notes what a reply says about what follows it.
     fn took(&mut self, reply: &Reply) {
-        self.unanswered = false;
-        self.streams_after = reply.more_to_come().then(|| reply.request_id());
-        // Unasked-for bytes mean that the stream is out of step, so the mark stays.
-        self.mid_message = reply.more_to_come() || !self.inbound.is_empty();
+        self.conversation = if reply.more_to_come() {
+            let after = reply.request_id();
+            Conversation::Streaming { after }
+        } else if self.inbound.is_empty() {
+            Conversation::Ready
+        } else {
+            Conversation::OutOfStep
+        };
     }
 
     /// Sends the prepared command with its document sequences, to which the server will not reply.
@@ -287,12 +309,12 @@ impl Connection {
         sequences: &Sequences<'_>,
         deadline: &Deadline,
     ) -> Result<()> {
-        self.mid_message = true;
+        self.conversation = Conversation::Sending;
         let outcome = deadline
             .bound("sending the command", self.send(sequences))
             .await;
         outcome.flatten().map_err(|error| self.failed(error))?;
-        self.mid_message = false;
+        self.conversation = Conversation::Ready;
         Ok(())
     }
 
@@ -302,13 +324,15 @@ impl Connection {
     /// # Errors
     /// As [`Connection::exchange`].
     pub(crate) async fn next_reply(&mut self, deadline: &Deadline) -> Result<Reply> {
-        let response_to = self
-            .streams_after
-            .take()
-            .ok_or_else(|| Error::internal("no reply follows the last one of its own accord"))?;
+        let Conversation::Streaming { after } = self.conversation else {
+            return Err(Error::internal(
+                "no reply follows the last one of its own accord",
+            ));
+        };
+        self.conversation = Conversation::OutOfStep;
         // What it answers was prepared for those who listen, and is not sent.
         self.release_outgoing();
-        let receive = self.receive(response_to);
+        let receive = self.receive(after);
         let outcome = deadline.bound("waiting for the next reply", receive);
         let outcome = outcome.await.flatten();
         let reply = outcome.map_err(|error| self.failed(error))?;
@@ -343,7 +367,10 @@ impl Connection {
 
     fn failed(&mut self, error: Error) -> Error {
         let error = error.with_address(&self.address);
-        self.failure = Some(error.clone());
+        self.conversation = Conversation::Failed {
+            error: error.clone(),
+            unanswered: self.is_unanswered(),
+        };
         error
     }
 

@@ -7,7 +7,6 @@ use std::{
 };
 
 use bson::RawDocument;
-use tokio::runtime::Handle;
 
 use super::{
     server_end::{Answer, ServerEnd},
@@ -17,7 +16,7 @@ use super::{
 use crate::{
     clock,
     error::Result,
-    exec::{Executor, Origin},
+    exec::{self, Executor, Origin},
     proto::{
         cursor::{Batch, Batches, CursorState},
         timeout::Timeout,
@@ -95,22 +94,25 @@ impl Feed {
         }
     }
 
-    fn start_fetching(&mut self) {
+    fn start_fetching(&mut self) -> Result<()> {
         self.batches.release();
-        if let Some((source, batch_size)) = self.take_source() {
-            let timeout = source.origin.timeout;
-            let timeout = *self.call.get_or_insert_with(|| timeout.of_call(clock::now));
-            self.server.ask(source, batch_size, timeout);
-        }
+        let Some((source, batch_size)) = self.take_source() else {
+            return Ok(());
+        };
+        let timeout = source.origin.timeout;
+        let timeout = *self.call.get_or_insert_with(|| timeout.of_call(clock::now));
+        self.server.ask(source, batch_size, timeout)
     }
 
     /// Has the next batch fetched while the caller walks the ones at hand.
     fn fetch_ahead(&mut self) {
-        if let Ok(runtime) = Handle::try_current()
+        if exec::require_runtime().is_ok()
+            && self.server.can_ask_ahead()
             && let Some((source, batch_size)) = self.take_source()
         {
             let timeout = source.origin.timeout.of_call(clock::now);
-            self.server.ask_ahead(&runtime, source, batch_size, timeout);
+            // What is wrong now is wrong again, or mended, when the batch is needed.
+            let _: Result<()> = self.server.ask_ahead(source, batch_size, timeout);
         }
     }
 
@@ -186,23 +188,27 @@ impl Walk for Feed {
 
     /// Adds the batch to those at hand.
     fn poll_fetch(&mut self, context: &mut Context<'_>) -> Poll<Result<bool>> {
-        loop {
-            if self.server.is_resting() {
-                self.start_fetching();
-            }
-            return Poll::Ready(match ready!(self.server.poll(context)) {
-                Answer::Batch(batch) => {
-                    self.batches.push(batch);
-                    Ok(true)
-                }
-                Answer::Refused(source, error) => match self.server.fail(*source, error) {
-                    Some(error) => Err(error),
-                    None => continue,
-                },
-                Answer::Failed(error) => Err(error),
-                Answer::Nothing => Ok(false),
-            });
+        if self.server.is_open() {
+            exec::require_runtime()?;
         }
+        if self.server.is_resting() {
+            self.start_fetching()?;
+        }
+        Poll::Ready(match ready!(self.server.poll(context)) {
+            Answer::Batch(batch) => {
+                self.batches.push(batch);
+                Ok(true)
+            }
+            Answer::Refused(source, error) => {
+                self.server.fail(*source, &error);
+                Err(error)
+            }
+            Answer::Lost(_, error) => {
+                self.server.let_go();
+                Err(error)
+            }
+            Answer::Nothing => Ok(false),
+        })
     }
 
     fn call(&mut self) -> &mut Option<Timeout> {

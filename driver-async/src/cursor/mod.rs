@@ -45,8 +45,13 @@ pub(crate) use walk::{Walk, advance, read_current, try_advance};
 /// [`raw_batch_cursor`](crate::raw_batch_cursor).
 ///
 /// A dropped cursor is closed on the server in the background; [`Cursor::close`] waits for that.
-/// A future of a cursor may be dropped at any time: what was asked of the server is taken up by
-/// the next call.
+/// A future of a cursor may be dropped at any time: a request that has begun runs to its end by
+/// itself, and the next call takes up its result. A cursor that nobody polls keeps no connection
+/// from others once the server has answered, except behind a load balancer and with
+/// [`CursorType::Exhaust`](crate::options::CursorType::Exhaust).
+///
+/// Outside of a tokio runtime, a cursor gives the documents that it holds, and then an
+/// invalid-argument error; it can go on inside one.
 ///
 /// ```no_run
 /// # use motorcade::{Collection, bson::doc};
@@ -84,8 +89,9 @@ impl<T> Cursor<T> {
     /// A tailable cursor waits until there is a document, or until the server closes it.
     ///
     /// # Errors
-    /// The server's, and those of the network, from asking for the next batch. The cursor is at
-    /// its end then.
+    /// A server error or a network error, from asking for the next batch. The cursor is at its end
+    /// then. If it is still open on the server, it is closed in the background, for which the error
+    /// does not wait. An invalid-argument error outside of a tokio runtime.
     pub async fn advance(&mut self) -> Result<bool> {
         advance(&mut self.feed).await
     }

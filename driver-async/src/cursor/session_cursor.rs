@@ -23,8 +23,9 @@ use crate::{
 
 /// A [`Cursor`] that takes part in a [`ClientSession`].
 ///
-/// Every step is lent the session, so that nothing else happens in it meanwhile. A dropped one is
-/// closed on the server in the background, in the session.
+/// Each call borrows the session, so that nothing else happens in it meanwhile. When the future of a
+/// call is dropped before it is done, the session's next use waits for its request to end. A dropped
+/// cursor is closed on the server in the background, in the session, before the session's next use.
 ///
 /// ```no_run
 /// # use motorcade::{Client, bson::{Document, doc}};

@@ -1,8 +1,8 @@
-//! The server's end of an open cursor: asking for more, and saying that no more is wanted.
+//! An open cursor on its server: asking for more, and closing it.
 
 use std::{mem, time::Duration};
 
-use futures_core::future::BoxFuture;
+use tokio::task::JoinHandle;
 
 use crate::{
     address::ServerAddress,
@@ -38,7 +38,8 @@ impl Source {
         }
     }
 
-    /// Asks for the next batch, of at most that many documents.
+    /// Asks for the next batch, of at most that many documents. The step of which that is part has
+    /// begun, and ends with it.
     pub(crate) async fn fetch(
         mut self: Box<Self>,
         batch_size: Option<i64>,
@@ -53,14 +54,15 @@ impl Source {
         let mut operation = GetMore::new(remote, batch_size, &origin.address, timeout);
         let outcome = exec::execute_with(executor, &mut operation, &mut origin.hold).await;
         *max_wire_version = operation.max_wire_version();
+        origin.hold.end_step();
         (self, outcome)
     }
 
     /// What closes the cursor on the server while somebody else has the source.
-    pub(crate) fn farewell(&self) -> Farewell {
-        Farewell {
+    pub(crate) fn kill(&self) -> KillCursor {
+        KillCursor {
             executor: self.executor.clone(),
-            kill: KillCursors::new(
+            command: KillCursors::new(
                 self.remote.id(),
                 self.remote.namespace().clone(),
                 self.origin.address.clone(),
@@ -76,10 +78,10 @@ impl Source {
     }
 
     /// What closes the cursor on the server, in the cursor's session.
-    pub(crate) fn into_farewell(self) -> Farewell {
-        Farewell {
+    pub(crate) fn into_kill(self) -> KillCursor {
+        KillCursor {
             hold: self.origin.hold.released(),
-            kill: KillCursors::new(
+            command: KillCursors::new(
                 self.remote.id(),
                 self.remote.namespace().clone(),
                 self.origin.address,
@@ -91,61 +93,64 @@ impl Source {
 }
 
 /// What closes a cursor on its server.
-pub(crate) struct Farewell {
+pub(crate) struct KillCursor {
     executor: Executor,
-    kill: KillCursors,
+    command: KillCursors,
     /// What the cursor held.
     hold: Hold,
 }
 
-impl Farewell {
+impl KillCursor {
+    pub(crate) fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
     /// The server that has the cursor.
     pub(crate) fn address(&self) -> &ServerAddress {
-        self.kill.address()
+        self.command.address()
     }
 
     /// Sets how long it may take, if a limit is given.
     pub(crate) fn limit(&mut self, timeout: Option<Duration>) {
-        self.kill.limit(timeout);
+        self.command.limit(timeout);
     }
 
     /// Has closing share the time of a call.
     pub(crate) fn share(&mut self, timeout: Timeout) {
-        self.kill.share(timeout);
+        self.command.share(timeout);
     }
 
-    /// Closes the cursor. If the future is dropped, it can be said again, in another session.
-    pub(crate) async fn say(&mut self) -> Result<()> {
+    /// Closes the cursor. If the future is dropped, it can be sent again, in another session.
+    pub(crate) async fn send(&mut self) -> Result<()> {
         let hold = mem::take(&mut self.hold);
-        exec::execute_last(&self.executor, hold, &mut self.kill).await?;
+        exec::execute_last(&self.executor, hold, &mut self.command).await?;
         Ok(())
     }
 
-    /// Closes the cursor, in a future that also gives back what to do if it is dropped.
-    pub(crate) fn said(mut self) -> (BoxFuture<'static, ()>, Self) {
-        let again = Self {
-            executor: self.executor.clone(),
-            kill: self.kill.clone(),
-            hold: Hold::default(),
-        };
-        let future = Box::pin(async move { self.say_or_tell().await });
-        (future, again)
+    /// Closes the cursor, whether or not the caller waits for that.
+    ///
+    /// # Errors
+    /// An I/O error when the operating system gives no thread for the background runtime.
+    pub(crate) fn start(mut self) -> Result<JoinHandle<Result<()>>> {
+        let detached = self.executor.detached()?;
+        self.hold.begin_step();
+        Ok(detached.spawn(async move { self.send().await }))
     }
 
     /// Closes the cursor in the background.
-    pub(crate) fn say_in_background(mut self) {
+    pub(crate) fn send_in_background(mut self) {
         // A connection that it shares with a transaction is wanted there. What is left of the
         // cursor ends with the transaction.
         if self.executor.settings().load_balanced && self.hold.is_shared() {
             return;
         }
         let executor = self.executor.clone();
-        executor.spawn(async move { self.say_or_tell().await });
-    }
-
-    async fn say_or_tell(&mut self) {
-        if let Err(error) = self.say().await {
-            tracing::debug!("a cursor could not be closed: {error}");
-        }
+        self.hold.begin_step();
+        executor.spawn(async move {
+            if let Err(error) = self.send().await {
+                self.executor
+                    .message(move || tracing::debug!("a cursor could not be closed: {error}"));
+            }
+        });
     }
 }

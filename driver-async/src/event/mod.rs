@@ -1,7 +1,9 @@
 //! What the driver tells listeners about its commands, connections and discovery.
 
+mod async_callback;
 pub mod cmap;
 pub mod command;
+mod delivery_thread;
 mod extended_json;
 mod listeners;
 pub mod log;
@@ -19,6 +21,7 @@ use futures_core::future::BoxFuture;
 use serde::Serialize;
 use tokio::sync::mpsc::error::TrySendError;
 
+pub(crate) use delivery_thread::{DeliveryThread, in_same_role};
 pub(crate) use listeners::Listeners;
 pub(crate) use ordered::OrderedEvents;
 
@@ -26,8 +29,7 @@ use crate::address::ServerAddress;
 
 /// Receives the events of one kind.
 ///
-/// A handler runs where the event happens, so it should return quickly and must not block. A
-/// channel can be given in place of a handler; its events wait there until they are received.
+/// A channel can be given in place of a handler; its events wait there until they are received.
 ///
 /// ```
 /// use motorcade::{event::EventHandler, options::ClientOptions};
@@ -39,10 +41,33 @@ use crate::address::ServerAddress;
 ///     .build();
 /// ```
 ///
+/// # Where handlers run
+/// The events of an operation are delivered on the thread that runs it, before the operation
+/// returns, unless another thread is delivering events of that kind at the moment. What happens in
+/// the background (monitoring, connections opened in advance, commands that clean up) is delivered
+/// on threads that the driver has for that. So a handler that blocks delays neither the checks of
+/// servers nor any timer, only the operations whose events it receives and the events that follow.
+///
+/// An operation delivers its own events of discovery and of a pool and at most 16 that other threads
+/// add meanwhile; the rest is delivered on the driver's own thread. When 1024 events of a pool
+/// wait for a slow handler, further operations on it wait before they check out a connection, as
+/// they would if each called the handler itself. Events that belong to an operation that has begun
+/// are always accepted, and so are those of the background; nothing is dropped. The operations
+/// that a handler runs itself, on the thread that calls it, do not wait.
+///
+/// The future of an async callback runs on the current runtime; on a thread of the driver, on that
+/// of the client's first operation, and so do the tasks that a handler spawns there. A runtime
+/// without threads of its own runs them when something waits on it. If the runtime is shut down
+/// before the future has begun, or there is none, the future runs on a thread of the driver that
+/// serves only such futures.
+///
+/// # Order
 /// The events of discovery come in the order in which they happened, and so do those of one pool
 /// and those of one command. Events of different kinds have no common order when several threads
-/// deliver them. [`Client::shutdown`](crate::Client::shutdown) returns once they were delivered.
+/// deliver them. [`Client::shutdown`](crate::Client::shutdown) returns once they were delivered,
+/// except that a handler which calls it does not wait for handlers.
 ///
+/// # Cost
 /// A client without handlers builds no events: they cost a look at whether somebody listens. Those
 /// that are built own what they tell, so that a handler may keep them or send them to another
 /// thread. Most of their cost is the two [`Document`](bson::Document)s of each command: the events of
@@ -69,7 +94,7 @@ impl<T: Send + Sync + 'static> EventHandler<T> {
         Self::AsyncCallback(Arc::new(f))
     }
 
-    /// Hands the event over. Never blocks; outside a runtime, an async callback is not run.
+    /// Hands the event over. Not on the background thread: a callback may block.
     ///
     /// Events happen in destructors too, which a listener's panic must not leave.
     pub(crate) fn handle(&self, event: T) {
@@ -81,10 +106,7 @@ impl<T: Send + Sync + 'static> EventHandler<T> {
     fn pass_on(&self, event: T) {
         match self {
             Self::Callback(f) => f(event),
-            Self::AsyncCallback(f) => match tokio::runtime::Handle::try_current() {
-                Ok(runtime) => drop(runtime.spawn(f(event))),
-                Err(_) => tracing::warn!("an event was dropped outside of a runtime"),
-            },
+            Self::AsyncCallback(f) => async_callback::spawn(f(event)),
             // Who drops the receiver stops listening, and need not be told of what is missed.
             Self::TokioMpsc(sender) => {
                 if let Err(TrySendError::Full(_)) = sender.try_send(event) {

@@ -1,6 +1,6 @@
 //! One attempt of an operation on one server.
 
-use std::{mem, time::Duration};
+use std::{mem, pin::pin, time::Duration};
 
 use super::{
     Session,
@@ -86,7 +86,7 @@ impl<O: Operation> Call<'_, O> {
     }
 
     async fn check_out(&self, server: &Selected) -> Result<PooledConnection<Connector>> {
-        let checked_out = server.pool().check_out(&self.connects_until);
+        let checked_out = pin!(server.pool().check_out(&self.connects_until));
         match self.operation.cleans_up() {
             true => checked_out.await,
             false => self.executor.unless_closing(checked_out).await?,
@@ -192,16 +192,18 @@ impl<O: Operation> Call<'_, O> {
         // too late would cost the connection.
         if let Err(error) = self.left_for_server() {
             connection.release_outgoing();
-            monitored.end(Err(&error));
+            monitored.end(Err(&error)).told().await;
             return Err(error);
         }
         let sequences = self.operation.sequences();
         if !self.is_acknowledged() {
             let interrupt = connection.interrupt().clone();
-            let sending = connection.send_unacknowledged(&sequences, &deadline);
-            let sent = until_interrupted(&interrupt, sending).await;
+            let sent = {
+                let sending = pin!(connection.send_unacknowledged(&sequences, &deadline));
+                until_interrupted(&interrupt, sending).await
+            };
             let sent = sent.unwrap_or_else(|| Err(Interrupt::error(server.address())));
-            monitored.end_unacknowledged(&sent);
+            monitored.end_unacknowledged(&sent).told().await;
             sent.map_err(|error| error.with_command(self.operation.name()))?;
             return self.operation.unacknowledged();
         }
@@ -217,10 +219,12 @@ impl<O: Operation> Call<'_, O> {
         let is_to_be_undone = self.is_to_be_undone();
         let session = self.session.as_mut().filter(|_| is_to_be_undone);
         let outstanding = Outstanding::new(session, connection);
-        let outcome = outstanding.exchange(request_id, &sequences, &deadline);
-        let outcome = match self.operation.awaits_data() {
-            true => self.executor.unless_closing(outcome).await.flatten(),
-            false => outcome.await,
+        let outcome = {
+            let exchange = pin!(outstanding.exchange(request_id, &sequences, &deadline));
+            match self.operation.awaits_data() {
+                true => self.executor.unless_closing(exchange).await.flatten(),
+                false => exchange.await,
+            }
         };
         if let Some(session) = &mut self.session {
             if self.opens_cursor {
@@ -240,7 +244,7 @@ impl<O: Operation> Call<'_, O> {
                 Some(error) => Err(error.with_address(server.address())),
             }
         });
-        monitored.end(outcome.as_ref());
+        monitored.end(outcome.as_ref()).told().await;
         outcome
             .and_then(|reply| self.read(&reply, &target))
             .map_err(|error| error.with_command(self.operation.name()))

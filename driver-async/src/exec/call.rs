@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Executor, ExplicitSession, InProgress, Session, monitoring::next_operation_id};
+use super::{
+    Executor, ExplicitSession, InProgress, Session, Turn, monitoring::next_operation_id, step,
+};
 use crate::{
     address::ServerAddress,
     clock,
@@ -21,6 +23,8 @@ pub(super) struct Call<'a, O> {
     pub(super) session: Option<Session>,
     /// The connection that the next attempt goes over, when it is given.
     pub(super) connection: Option<PooledConnection<Connector>>,
+    /// The place of the step that the operation belongs to, among those who use the session.
+    pub(super) turn: Option<&'a Turn>,
     /// Whether every attempt must go over the same connection, which a failed one leaves here.
     pub(super) is_bound: bool,
     /// How the operation may be tried again, as far as the options and the last server allow.
@@ -65,6 +69,7 @@ impl<'a, O: Operation> Call<'a, O> {
             operation,
             session,
             connection: None,
+            turn: None,
             is_bound: false,
             retryability,
             transaction_number: None,
@@ -90,6 +95,20 @@ impl<'a, O: Operation> Call<'a, O> {
         self.operation.timeout().within(outer, clock::now)
     }
 
+    /// Waits until no step of a cursor goes on in the session of which its caller has stopped
+    /// waiting: a session is for one command at a time.
+    ///
+    /// # Errors
+    /// A timeout error when the operation's time is up before.
+    pub(super) async fn turn_comes(&self) -> Result<()> {
+        let deadline = self.deadline.unwrap_or(Deadline::NEVER);
+        match (self.turn, self.explicit_session()) {
+            (Some(turn), _) => deadline.bound(step::IN_SESSION, turn.comes()).await,
+            (None, Some(session)) => session.steps_ended(&deadline).await,
+            (None, None) => Ok(()),
+        }
+    }
+
     /// When the time is up to select a server for the next attempt: after `limit`, which holds for
     /// each attempt, as any of them may take longer than that; with a timeout, while time is left.
     /// Getting a connection counts in then.
@@ -104,12 +123,15 @@ impl<'a, O: Operation> Call<'a, O> {
         }
     }
 
-    /// The error as the caller is told: with a timeout, whatever a limit of time has ended is a
-    /// timeout of the operation.
+    /// The error as the caller is told: what the end of a shutdown has ended is shut down, and with
+    /// a timeout, whatever a limit of time has ended is a timeout of the operation.
     pub(super) fn told(&self, error: Error) -> Error {
         match *error.kind {
             // They tell what was done, so whoever collects them judges the whole.
             ErrorKind::BulkWrite(_) | ErrorKind::CollectionBulkWrite(_) => error,
+            ErrorKind::ConnectionPoolCleared { .. } if self.executor.topology().is_closed() => {
+                Error::shutdown()
+            }
             _ if self.deadline.is_some() => timeout::told(error),
             _ => error,
         }

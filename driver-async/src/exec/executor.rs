@@ -1,18 +1,25 @@
 //! What all operations of one client share.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, pin::Pin, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bson::RawDocument;
 use parking_lot::Mutex;
-use tokio::task::JoinHandle;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
+};
 
-use super::progress::{Bound, Progress};
+use super::{
+    clean_up::CleanUp,
+    progress::{Bound, Progress},
+};
 use crate::{
     background::Background,
     clock,
     deadline::Deadline,
     error::{Error, Result},
+    event::in_same_role,
     proto::{
         cluster_time::ClusterClock,
         session_pool::{ServerSession, SessionPool},
@@ -37,7 +44,13 @@ struct Inner {
     sessions: Mutex<SessionPool>,
     cluster_time: ArcSwap<ClusterClock>,
     progress: Progress,
+    clean_up: CleanUp,
+    /// How many more connections may linger that have left their pools.
+    lingering: Arc<Semaphore>,
 }
+
+/// The most connections that linger at a time, as many as a pool has by default.
+const MOST_LINGERING: usize = 100;
 
 impl Executor {
     pub(crate) fn new(topology: Topology) -> Self {
@@ -47,15 +60,19 @@ impl Executor {
                 sessions: Mutex::default(),
                 cluster_time: ArcSwap::default(),
                 progress: Progress::new(),
+                clean_up: CleanUp::default(),
+                lingering: Arc::new(Semaphore::new(MOST_LINGERING)),
             }),
             is_in_action: false,
         }
     }
 
     /// Runs a future in the background. A shutdown waits for it; after one, nothing is run. Never
-    /// blocks.
+    /// blocks. In a child of the process that uses the client, the future is leaked.
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        if let Some(background) = self.inner.topology.background()
+        if self.check_process().is_err() {
+            mem::forget(future);
+        } else if let Some(background) = self.inner.topology.background()
             && !self.inner.topology.is_closed()
         {
             let in_progress = self.begin_background_operation();
@@ -69,8 +86,10 @@ impl Executor {
     /// What runs futures to their end whether or not their callers wait for them.
     ///
     /// # Errors
-    /// An I/O error when the operating system gives no thread for the background runtime.
+    /// An I/O error when the operating system gives no thread for the background runtime. As
+    /// [`Executor::check_process`].
     pub(crate) fn detached(&self) -> Result<Detached> {
+        self.check_process()?;
         let background = match self.inner.topology.background() {
             Some(background) => Arc::clone(background),
             None => Background::get()?,
@@ -79,6 +98,22 @@ impl Executor {
             background,
             executor: self.clone(),
         })
+    }
+
+    /// Emits a message: here, or on the delivery thread if this is the background thread.
+    pub(crate) fn message(&self, emit: impl FnOnce() + Send + 'static) {
+        self.inner.topology.command_delivery().run(emit);
+    }
+
+    /// What is to be cleaned up on servers.
+    pub(super) fn clean_up(&self) -> &CleanUp {
+        &self.inner.clean_up
+    }
+
+    /// A place for a connection that lingers although it has left its pool; `None` when there are
+    /// too many.
+    pub(super) fn place_to_linger(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.inner.lingering).try_acquire_owned().ok()
     }
 
     /// Whether both belong to one client.
@@ -94,21 +129,32 @@ impl Executor {
         &self.inner.topology.settings
     }
 
+    /// Checks that the client is not one that the parent of this process uses.
+    ///
+    /// # Errors
+    /// An invalid-argument error in a child that was forked after the client's first operation.
+    pub(crate) fn check_process(&self) -> Result<()> {
+        self.inner.topology.check_process()
+    }
+
     /// Counts an operation as in progress while the result exists. What cleans up begins while the
     /// client is being shut down as well.
     ///
     /// # Errors
-    /// A shutdown error.
+    /// A shutdown error after a shutdown. As [`Executor::check_process`].
     pub(super) fn begin_operation(&self, cleans_up: bool) -> Result<InProgress<'_>> {
+        self.check_process()?;
         if self.inner.topology.is_closed() {
             return Err(Error::shutdown());
         }
-        if !cleans_up && !self.is_in_action {
-            self.inner.progress.ensure_open()?;
+        let progress = &self.inner.progress;
+        if cleans_up || self.is_in_action {
+            progress.begin();
+        } else {
+            progress.begin_if_open()?;
         }
-        self.inner.progress.begin();
         Ok(InProgress {
-            progress: &self.inner.progress,
+            progress,
             bound: Bound::None,
         })
     }
@@ -118,8 +164,8 @@ impl Executor {
     /// # Errors
     /// A shutdown error.
     pub(crate) fn begin_action(&self) -> Result<(Self, BackgroundOperation)> {
-        self.inner.progress.ensure_open()?;
-        let in_progress = self.begin_background_operation();
+        self.inner.progress.begin_if_open()?;
+        let in_progress = BackgroundOperation(self.clone());
         let executor = Self {
             inner: Arc::clone(&self.inner),
             is_in_action: true,
@@ -138,7 +184,7 @@ impl Executor {
     ///
     /// # Errors
     /// A shutdown error when the client is shut down meanwhile.
-    pub(super) async fn unless_closing<F: Future>(&self, future: F) -> Result<F::Output> {
+    pub(super) async fn unless_closing<F: Future>(&self, future: Pin<&mut F>) -> Result<F::Output> {
         let outcome = self.inner.progress.unless_closing(future).await;
         outcome.ok_or_else(Error::shutdown)
     }
@@ -221,6 +267,7 @@ impl Detached {
     {
         let background = Arc::clone(&self.background);
         let in_progress = self.executor.begin_background_operation();
+        let future = in_same_role(future);
         background.spawn_detached(async move {
             let output = future.await;
             // Both are kept until the end: the client, and the runtime even before a first
@@ -265,6 +312,9 @@ impl Drop for BackgroundOperation {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        if self.topology.check_process().is_err() {
+            mem::forget(Arc::clone(&self.topology));
+        }
         self.topology.close();
     }
 }

@@ -2,19 +2,22 @@
 
 mod attempt;
 mod call;
+mod clean_up;
 mod decorate;
 mod executor;
 mod given_up;
 mod monitoring;
 mod progress;
 mod session;
+mod step;
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use executor::InProgress;
 pub(crate) use executor::{Detached, Executor};
 pub(crate) use monitoring::next_operation_id;
 pub(crate) use session::{ExplicitSession, Session};
+pub(crate) use step::{Step, Turn, require_runtime, task_error};
 
 use attempt::Failure;
 use call::Call;
@@ -54,14 +57,32 @@ pub(crate) struct Hold {
     /// without being asked, and it is closed, not returned, when it is dropped before the last of
     /// them; or a load balancer stands before the server, and no other leads to the cursor.
     connection: Option<PooledConnection<Connector>>,
+    /// While a step goes on in a session of the application.
+    turn: Option<Turn>,
 }
 
 impl Hold {
     pub(crate) fn with_session(session: Option<Session>) -> Self {
         Self {
             session,
-            connection: None,
+            ..Self::default()
         }
+    }
+
+    /// Begins a step, which goes on although its caller may stop waiting for it. Until it ends,
+    /// nothing else happens in a session of the application.
+    pub(crate) fn begin_step(&mut self) {
+        self.turn = self.session.as_ref().and_then(Session::begin_step);
+    }
+
+    pub(crate) fn end_step(&mut self) {
+        self.turn = None;
+    }
+
+    /// The session if it is one of the application, which outlives whatever becomes of the hold.
+    pub(crate) fn explicit_session(&self) -> Option<Session> {
+        let session = self.session.as_ref()?.explicit()?;
+        Some(Session::Explicit(session.clone()))
     }
 
     /// What is left for the cursor's last command. While the server is at work in the session,
@@ -149,6 +170,7 @@ pub(crate) async fn execute_last<O: Operation>(
     }
     let mut call = Call::new(executor, operation, hold.session);
     call.connection = hold.connection;
+    call.turn = hold.turn.as_ref();
     finish(call).await.map(Some)
 }
 
@@ -185,6 +207,7 @@ pub(crate) async fn execute_cursor_with<O: Operation>(
     hold: &mut Hold,
 ) -> Result<(O::Output, Origin)> {
     let mut call = Call::new(executor, operation, hold.session.take());
+    call.turn = hold.turn.as_ref();
     call.opens_cursor = true;
     let done = match run(&mut call).await {
         Ok(done) => done,
@@ -208,6 +231,7 @@ pub(crate) async fn execute_cursor_with<O: Operation>(
         hold: Hold {
             session: call.session.take(),
             connection,
+            turn: None,
         },
         timeout: CursorTimeout::new(
             call.operation.timeout().with_deadline(call.deadline),
@@ -231,6 +255,7 @@ pub(crate) async fn execute_with<O: Operation>(
 ) -> Result<O::Output> {
     let mut call = Call::new(executor, operation, hold.session.take());
     call.connection = hold.connection.take();
+    call.turn = hold.turn.as_ref();
     let is_balanced = executor.settings().load_balanced;
     call.is_bound = is_balanced && call.connection.is_some();
     let outcome = run(&mut call).await;
@@ -272,6 +297,8 @@ async fn run<O: Operation>(call: &mut Call<'_, O>) -> Result<Done<O::Output>> {
     call.deadline = call.limit()?;
     in_progress.bound(call.deadline.as_ref());
     call.in_progress = Some(in_progress);
+    let turn = call.turn_comes().await;
+    turn.map_err(|error| call.told(error))?;
     if let Some(session) = call.explicit_session() {
         session.begin(call.executor, call.operation)?;
     }
@@ -289,7 +316,15 @@ async fn run_until<O: Operation>(
     let mut deprioritized = Vec::new();
     loop {
         let deadline = &call.selects_until(selection_limit);
-        let mut failure = match select_unless_closing(call, &deprioritized, deadline).await {
+        let (executor, cleans_up) = (call.executor, call.operation.cleans_up());
+        let selected = {
+            let selection = pin!(select(call, &deprioritized, deadline));
+            match cleans_up {
+                true => selection.await,
+                false => executor.unless_closing(selection).await.flatten(),
+            }
+        };
+        let mut failure = match selected {
             Ok(server) => match call.attempt(&server).await {
                 Ok((output, connection)) => {
                     return Ok(Done {
@@ -313,7 +348,8 @@ async fn run_until<O: Operation>(
             Decision::Retry(wait) => {
                 deprioritized.extend(failure.address.filter(|_| elsewhere));
                 if let Some(wait) = wait {
-                    call.executor.unless_closing(clock::sleep(wait)).await?;
+                    let pause = pin!(clock::sleep(wait));
+                    call.executor.unless_closing(pause).await?;
                 }
             }
             Decision::GiveUp(error) => {
@@ -327,20 +363,6 @@ async fn run_until<O: Operation>(
     }
 }
 
-async fn select_unless_closing<O: Operation>(
-    call: &mut Call<'_, O>,
-    deprioritized: &[ServerAddress],
-    deadline: &Deadline,
-) -> Result<Selected> {
-    let executor = call.executor;
-    let cleans_up = call.operation.cleans_up();
-    let selected = select(call, deprioritized, deadline);
-    match cleans_up {
-        true => selected.await,
-        false => executor.unless_closing(selected).await?,
-    }
-}
-
 async fn select<O: Operation>(
     call: &mut Call<'_, O>,
     deprioritized: &[ServerAddress],
@@ -349,6 +371,7 @@ async fn select<O: Operation>(
     let topology = call.executor.topology();
     let log = SelectionLog {
         context: topology.log(),
+        delivery_thread: topology.command_delivery(),
         operation_id: selection::is_logged().then(|| call.operation_id()),
         operation: call.operation.name(),
     };

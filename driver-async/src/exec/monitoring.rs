@@ -5,23 +5,21 @@ use std::{
     time::Instant,
 };
 
-use bson::{RawDocument, oid::ObjectId};
+use bson::RawDocument;
 
 use super::call::Call;
 use crate::{
+    background::Background,
     clock,
     conn::Connection,
     error::{Error, Result},
     event::{
-        ConnectionInfo, EventHandler,
+        ConnectionInfo, DeliveryThread, EventHandler,
         command::{
             CommandEvent, CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent,
             is_sensitive, shown_command, shown_failure, shown_reply,
         },
-        log::{
-            LogContext,
-            command::{CommandLog, is_logged},
-        },
+        log::command::{CommandLog, is_logged},
     },
     operation::Operation,
     proto::wire::{Reply, Sequences},
@@ -41,15 +39,12 @@ pub(super) struct Monitored<'a>(Option<Box<Started<'a>>>);
 
 struct Started<'a> {
     handler: Option<&'a EventHandler<CommandEvent>>,
-    context: &'a LogContext,
-    command_name: String,
-    db: String,
-    request_id: i32,
-    operation_id: i64,
-    connection: ConnectionInfo,
-    service_id: Option<ObjectId>,
+    /// Tells what happens on the background thread.
+    delivery_thread: &'a DeliveryThread,
+    /// Whether that thread tells of the start, so that it tells of the end as well.
+    in_background: bool,
+    command: CommandLog,
     started: Instant,
-    sensitive: bool,
 }
 
 impl<'a> Monitored<'a> {
@@ -68,41 +63,65 @@ impl<'a> Monitored<'a> {
         let command = connection.prepared_command();
         let name = call.operation.name();
         let facts = connection.facts();
+        let topology = executor.topology();
         let started = Started {
             handler,
-            context: executor.topology().log(),
-            command_name: name.to_owned(),
-            db: call.operation.database().to_owned(),
-            request_id,
-            operation_id,
-            connection: ConnectionInfo {
-                id: connection.id(),
-                server_id: facts.server_connection_id,
-                address: connection.address().clone(),
+            delivery_thread: topology.command_delivery(),
+            in_background: Background::is_current_thread(),
+            command: CommandLog {
+                context: *topology.log(),
+                command_name: name.to_owned(),
+                db: call.operation.database().to_owned(),
+                request_id,
+                operation_id,
+                connection: ConnectionInfo {
+                    id: connection.id(),
+                    server_id: facts.server_connection_id,
+                    address: connection.address().clone(),
+                },
+                service_id: facts.service_id,
+                sensitive: is_sensitive(name, command),
             },
-            service_id: facts.service_id,
             started: clock::now(),
-            sensitive: is_sensitive(name, command),
         };
         started.publish_start(command, &call.operation.sequences());
         Self(Some(Box::new(started)))
     }
 
     /// Publishes how the command ended.
-    pub(super) fn end(mut self, outcome: Result<&Reply, &Error>) {
-        let Some(started) = self.0.take() else { return };
-        match outcome {
+    pub(super) fn end(mut self, outcome: Result<&Reply, &Error>) -> Ended<'a> {
+        self.end_with(|started| match outcome {
             Ok(reply) => started.publish_success(reply.document()),
             Err(error) => started.publish_failure(error),
-        }
+        })
     }
 
     /// Publishes the end of a command that gets no reply.
-    pub(super) fn end_unacknowledged(mut self, outcome: &Result<()>) {
-        let Some(started) = self.0.take() else { return };
-        match outcome {
+    pub(super) fn end_unacknowledged(mut self, outcome: &Result<()>) -> Ended<'a> {
+        self.end_with(|started| match outcome {
             Ok(()) => started.publish_success(&bson::rawdoc! { "ok": 1 }),
             Err(error) => started.publish_failure(error),
+        })
+    }
+
+    fn end_with(&mut self, publish: impl FnOnce(&Started<'a>)) -> Ended<'a> {
+        let started = self.0.take().inspect(|started| publish(started));
+        let handed_over = started.filter(|started| started.is_handed_over());
+        Ended(handed_over.map(|started| started.delivery_thread))
+    }
+}
+
+/// The end of a command, published or handed over.
+#[must_use = "the next command over the connection has to wait for it"]
+pub(super) struct Ended<'a>(Option<&'a DeliveryThread>);
+
+impl Ended<'_> {
+    /// Waits until listeners have been told, as they have if no other thread tells them. Before
+    /// the connection is free and the caller goes on, so that no later command of either is told of
+    /// first.
+    pub(super) async fn told(self) {
+        if let Some(delivery_thread) = self.0 {
+            Box::pin(delivery_thread.finished()).await;
         }
     }
 }
@@ -120,61 +139,85 @@ impl Drop for Monitored<'_> {
 impl Started<'_> {
     fn publish_start(&self, command: &RawDocument, sequences: &Sequences<'_>) {
         let sequences = || sequences.iter().map(|it| (it.identifier, it.documents));
-        self.log().started(command, sequences());
-        let Some(handler) = self.handler else { return };
-        handler.handle(CommandEvent::Started(CommandStartedEvent {
-            command: shown_command(command, sequences(), self.sensitive),
-            db: self.db.clone(),
-            command_name: self.command_name.clone(),
-            request_id: self.request_id,
-            operation_id: self.operation_id,
-            connection: self.connection.clone(),
-            service_id: self.service_id,
-        }));
-    }
-
-    fn publish_success(self, reply: &RawDocument) {
-        let duration = clock::now().saturating_duration_since(self.started);
-        self.log().succeeded(reply, duration);
-        let Some(handler) = self.handler else { return };
-        handler.handle(CommandEvent::Succeeded(CommandSucceededEvent {
-            duration,
-            reply: shown_reply(reply, self.sensitive),
-            db: self.db,
-            command_name: self.command_name,
-            request_id: self.request_id,
-            operation_id: self.operation_id,
-            connection: self.connection,
-            service_id: self.service_id,
-        }));
-    }
-
-    fn publish_failure(self, error: &Error) {
-        let duration = clock::now().saturating_duration_since(self.started);
-        self.log().failed(error, duration);
-        let Some(handler) = self.handler else { return };
-        handler.handle(CommandEvent::Failed(CommandFailedEvent {
-            duration,
-            db: self.db,
-            command_name: self.command_name,
-            failure: shown_failure(error, self.sensitive),
-            request_id: self.request_id,
-            operation_id: self.operation_id,
-            connection: self.connection,
-            service_id: self.service_id,
-        }));
-    }
-
-    fn log(&self) -> CommandLog<'_> {
-        CommandLog {
-            context: self.context,
-            command_name: &self.command_name,
-            db: &self.db,
-            request_id: self.request_id,
-            operation_id: self.operation_id,
-            connection: &self.connection,
-            service_id: self.service_id,
-            sensitive: self.sensitive,
+        if is_logged() {
+            let shown = self.command.shown(command, sequences());
+            self.log(move |log| log.started(&shown));
         }
+        let Some(handler) = self.handler else { return };
+        let it = self.command.clone();
+        let event = CommandEvent::Started(CommandStartedEvent {
+            command: shown_command(command, sequences(), it.sensitive),
+            db: it.db,
+            command_name: it.command_name,
+            request_id: it.request_id,
+            operation_id: it.operation_id,
+            connection: it.connection,
+            service_id: it.service_id,
+        });
+        self.handle(handler, event);
+    }
+
+    fn publish_success(&self, reply: &RawDocument) {
+        let duration = clock::now().saturating_duration_since(self.started);
+        if is_logged() {
+            let shown = self.command.shown(reply, []);
+            self.log(move |log| log.succeeded(&shown, duration));
+        }
+        let Some(handler) = self.handler else { return };
+        let it = self.command.clone();
+        let event = CommandEvent::Succeeded(CommandSucceededEvent {
+            duration,
+            reply: shown_reply(reply, it.sensitive),
+            db: it.db,
+            command_name: it.command_name,
+            request_id: it.request_id,
+            operation_id: it.operation_id,
+            connection: it.connection,
+            service_id: it.service_id,
+        });
+        self.handle(handler, event);
+    }
+
+    fn publish_failure(&self, error: &Error) {
+        let duration = clock::now().saturating_duration_since(self.started);
+        if is_logged() {
+            let error = error.clone();
+            self.log(move |log| log.failed(&error, duration));
+        }
+        let Some(handler) = self.handler else { return };
+        let it = self.command.clone();
+        let event = CommandEvent::Failed(CommandFailedEvent {
+            duration,
+            db: it.db,
+            command_name: it.command_name,
+            failure: shown_failure(error, it.sensitive),
+            request_id: it.request_id,
+            operation_id: it.operation_id,
+            connection: it.connection,
+            service_id: it.service_id,
+        });
+        self.handle(handler, event);
+    }
+
+    fn log(&self, message: impl FnOnce(&CommandLog) + Send + 'static) {
+        if self.is_handed_over() {
+            let command = self.command.clone();
+            self.delivery_thread.send(move || message(&command));
+        } else {
+            message(&self.command);
+        }
+    }
+
+    fn handle(&self, handler: &EventHandler<CommandEvent>, event: CommandEvent) {
+        if self.is_handed_over() {
+            let handler = handler.clone();
+            self.delivery_thread.send(move || handler.handle(event));
+        } else {
+            handler.handle(event);
+        }
+    }
+
+    fn is_handed_over(&self) -> bool {
+        self.in_background || Background::is_current_thread()
     }
 }

@@ -1,13 +1,14 @@
 //! What is in progress on a client, and how a shutdown ends it.
 
 use std::{
-    future::{Future, poll_fn},
-    pin::pin,
+    future::Future,
+    pin::{Pin, pin},
     sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    task::Poll,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
+use futures_core::future::BoxFuture;
 use tokio::sync::Notify;
 
 use crate::{
@@ -54,21 +55,26 @@ impl Progress {
         }
     }
 
+    /// Begins an operation. It is counted before the look at the client: then a shutdown that this
+    /// look misses waits for the operation.
+    ///
     /// # Errors
     /// A shutdown error once the client is being shut down.
-    pub(super) fn ensure_open(&self) -> Result<()> {
+    pub(super) fn begin_if_open(&self) -> Result<()> {
+        self.begin();
         if self.is_closing() {
+            self.end(Bound::None);
             return Err(Error::shutdown());
         }
         Ok(())
     }
 
     fn is_closing(&self) -> bool {
-        self.is_closing.load(Ordering::Acquire)
+        self.is_closing.load(Ordering::SeqCst)
     }
 
     pub(super) fn begin(&self) {
-        self.unbounded.fetch_add(1, Ordering::Relaxed);
+        self.unbounded.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Notes that an operation which has begun has a deadline.
@@ -96,7 +102,7 @@ impl Progress {
 
     /// From now on no operation begins or waits.
     pub(super) fn close(&self) {
-        self.is_closing.store(true, Ordering::Release);
+        self.is_closing.store(true, Ordering::SeqCst);
         self.changed.notify_waiters();
     }
 
@@ -104,34 +110,28 @@ impl Progress {
     /// rest until its deadlines.
     pub(super) async fn ended(&self, grace: Duration) {
         let without_deadline = self.reached_zero(&self.unbounded);
-        if let Some(until) = clock::now().checked_add(grace) {
-            let _ = clock::timeout_at(until, without_deadline).await;
-        } else {
-            without_deadline.await;
-        }
+        let until = clock::now().checked_add(grace);
+        let _ = clock::timeout_at(until, without_deadline).await;
         let latest = Duration::from_micros(self.latest.load(Ordering::Relaxed));
         let with_deadline = self.reached_zero(&self.bounded);
-        if let Some(until) = self.start.checked_add(latest) {
-            let _ = clock::timeout_at(until, with_deadline).await;
-        }
+        let until = self.start.checked_add(latest);
+        let _ = clock::timeout_at(until, with_deadline).await;
     }
 
     async fn reached_zero(&self, count: &AtomicUsize) {
-        self.notified_when(|| count.load(Ordering::Acquire) == 0)
+        self.notified_when(|| count.load(Ordering::SeqCst) == 0)
             .await;
     }
 
     /// Awaits what an operation waits for; `None` when a shutdown ends the wait.
-    pub(super) async fn unless_closing<F: Future>(&self, future: F) -> Option<F::Output> {
-        let mut future = pin!(future);
-        let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
-        if let Poll::Ready(output) = first {
-            return Some(output);
-        }
-        tokio::select! {
-            biased;
-            output = future => Some(output),
-            () = self.notified_when(|| self.is_closing()) => None,
+    pub(super) fn unless_closing<'a, F: Future>(
+        &'a self,
+        future: Pin<&'a mut F>,
+    ) -> UnlessClosing<'a, F> {
+        UnlessClosing {
+            progress: self,
+            future,
+            closing: None,
         }
     }
 
@@ -147,6 +147,29 @@ impl Progress {
     }
 }
 
+/// A wait that a shutdown ends. It refers to what is awaited, which may be large to move.
+pub(super) struct UnlessClosing<'a, F> {
+    progress: &'a Progress,
+    future: Pin<&'a mut F>,
+    /// Made when the future is not done at once, as most are.
+    closing: Option<BoxFuture<'a, ()>>,
+}
+
+impl<F: Future> Future for UnlessClosing<'_, F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<F::Output>> {
+        if let Poll::Ready(output) = self.future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        let progress = self.progress;
+        let closing = self
+            .closing
+            .get_or_insert_with(|| Box::pin(progress.notified_when(|| progress.is_closing())));
+        closing.as_mut().poll(context).map(|()| None)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use futures_util::{FutureExt, future::pending};
@@ -159,13 +182,16 @@ mod tests {
     #[test]
     fn a_wait_ends_with_the_shutdown_and_what_is_ready_does_not() {
         let progress = Progress::new();
-        let mut waiting = pin!(progress.unless_closing(pending::<()>()));
-        assert!(waiting.as_mut().now_or_never().is_none());
+        let never = pin!(pending::<()>());
+        let mut waiting = progress.unless_closing(never);
+        assert!((&mut waiting).now_or_never().is_none());
         progress.close();
         assert_eq!(waiting.now_or_never(), Some(None));
-        let ready = progress.unless_closing(std::future::ready(1));
+        let ready = pin!(std::future::ready(1));
+        let ready = progress.unless_closing(ready);
         assert_eq!(ready.now_or_never(), Some(Some(1)));
-        assert!(progress.ensure_open().is_err());
+        assert!(progress.begin_if_open().is_err());
+        assert_eq!(progress.unbounded.load(Ordering::SeqCst), 0);
     }
 
     #[tokio::test]

@@ -5,15 +5,19 @@ use std::{mem, sync::Arc};
 use bson::{RawDocument, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
 
-use super::given_up::{self, GivenUp};
+use super::{
+    clean_up::{AbandonedSession, end_session},
+    given_up::{self, GivenUp},
+    step::{self, Turn, Turns},
+};
 use crate::{
     address::ServerAddress,
     clock,
     conn::ServerFacts,
     deadline::Deadline,
     error::{Error, Result},
-    exec::{self, Executor},
-    operation::{EndTransaction, KillSessions, Operation},
+    exec::Executor,
+    operation::{EndTransaction, Operation},
     options::SessionOptions,
     pool::{PooledConnection, Purpose},
     proto::{
@@ -42,6 +46,12 @@ impl Session {
             Self::Implicit(_) => None,
             Self::Explicit(session) => Some(session),
         }
+    }
+
+    /// Begins a step that goes on although its caller may stop waiting for it. The driver's own
+    /// sessions have no other users.
+    pub(super) fn begin_step(&self) -> Option<Turn> {
+        Some(self.explicit()?.turns.lock().begin())
     }
 
     /// The id to go out with a command now.
@@ -137,42 +147,30 @@ impl ImplicitSession {
 impl Drop for ImplicitSession {
     fn drop(&mut self) {
         if let Some(address) = self.opening.take() {
-            let given_up = self.given_up.take();
+            let given_up = self.given_up.take().into_iter().collect();
             kill(&self.executor, *self.server.id(), [address], given_up);
         }
         self.executor.put_back_session(self.server.take());
     }
 }
 
-/// Has servers close the cursors whose numbers nobody will learn, and which they would keep for 10
-/// minutes: the connections end unread, and the session that the cursors belong to is not used
-/// again.
+/// Has servers close the cursors whose numbers nobody will learn: the connections end unread, and
+/// the session that the cursors belong to is not used again.
 fn kill(
     executor: &Executor,
-    session_id: [u8; 16],
+    id: [u8; 16],
     addresses: impl IntoIterator<Item = ServerAddress>,
-    given_up: impl IntoIterator<Item = GivenUp>,
+    given_up: Vec<GivenUp>,
 ) {
     let api = executor.settings().server_api.as_ref();
     if api.is_some_and(|api| matches!(api.get_bool("apiStrict"), Ok(true))) {
         // The command is not part of the Stable API.
         return;
     }
-    let addresses: Vec<_> = addresses.into_iter().collect();
-    if addresses.is_empty() {
-        return;
+    for address in addresses {
+        let commands = given_up.clone();
+        end_session(executor, address, AbandonedSession { id, commands });
     }
-    let given_up: Vec<_> = given_up.into_iter().collect();
-    let in_background = executor.clone();
-    executor.spawn(async move {
-        given_up::over(given_up, &Deadline::NEVER).await;
-        for address in addresses {
-            let mut kill = KillSessions::new(session_id, address);
-            if let Err(error) = exec::execute(&in_background, &mut kill).await {
-                tracing::debug!("the cursor of a dropped operation could not be closed: {error}");
-            }
-        }
-    });
 }
 
 /// A session that the application started. It goes back to the pool when its last holder is
@@ -186,6 +184,7 @@ pub(crate) struct ExplicitSession {
     /// it, behind a load balancer.
     connection: Mutex<Option<PooledConnection<Connector>>>,
     given_up: Mutex<Vec<GivenUp>>,
+    turns: Mutex<Turns>,
 }
 
 impl ExplicitSession {
@@ -202,6 +201,7 @@ impl ExplicitSession {
             state: Mutex::new(state),
             connection: Mutex::default(),
             given_up: Mutex::default(),
+            turns: Mutex::default(),
         })
     }
 
@@ -291,6 +291,19 @@ impl ExplicitSession {
     pub(crate) fn take_connection(&self, rule: InSession) -> Option<PooledConnection<Connector>> {
         self.pinned_to(rule)?;
         self.connection.lock().take()
+    }
+
+    /// Waits until the steps have ended that go on in the session although their callers have
+    /// stopped waiting for them.
+    ///
+    /// # Errors
+    /// A timeout error when the deadline passes before.
+    pub(crate) async fn steps_ended(&self, deadline: &Deadline) -> Result<()> {
+        let end = self.turns.lock().end();
+        match end {
+            Some(end) => deadline.bound(step::IN_SESSION, end).await,
+            None => Ok(()),
+        }
     }
 
     /// Waits until servers have looked at the commands that were given up: a transaction that began
@@ -401,7 +414,7 @@ impl Drop for ExplicitSession {
         let state = self.state.get_mut();
         // Not before: until now it was the application's, and its other cursors with it.
         let opening = mem::take(&mut state.opening);
-        let given_up = self.given_up.get_mut().drain(..);
+        let given_up = mem::take(self.given_up.get_mut());
         kill(&self.executor, *state.server.id(), opening, given_up);
         self.executor.put_back_session(state.server.take());
     }

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use crate::{
     error::{Error, Result},
     exec::Detached,
+    process::Process,
 };
 
 /// Work that goes on whether or not its stream is polled, and when the task is dropped.
@@ -18,7 +19,10 @@ use crate::{
 /// program does something else in between, which may wait for that very connection. And while
 /// the server is busy with some chunks, the program can make the next.
 #[derive(Debug)]
-pub(super) struct Task<T>(JoinHandle<T>);
+pub(super) struct Task<T> {
+    handle: JoinHandle<T>,
+    process: Process,
+}
 
 impl<T: Send + 'static> Task<T> {
     /// Starts a task.
@@ -26,13 +30,16 @@ impl<T: Send + 'static> Task<T> {
         detached: Detached,
         future: impl Future<Output = T> + Send + 'static,
     ) -> Self {
-        Self(detached.spawn(future))
+        Self {
+            handle: detached.spawn(future),
+            process: Process::current(),
+        }
     }
 }
 
 impl<T> Task<T> {
     pub(super) fn is_finished(&self) -> bool {
-        self.0.is_finished()
+        self.handle.is_finished()
     }
 }
 
@@ -40,7 +47,8 @@ impl<T> Future for Task<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
-        Pin::new(&mut self.0).poll(context).map_err(|error| {
+        self.process.check()?;
+        Pin::new(&mut self.handle).poll(context).map_err(|error| {
             Error::internal(format!("work on a file in GridFS was ended: {error}"))
         })
     }

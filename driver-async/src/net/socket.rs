@@ -4,7 +4,6 @@ use std::{
     io::{self, IoSlice},
     mem::{self, MaybeUninit},
     pin::Pin,
-    process,
     task::{Context, Poll},
 };
 
@@ -16,7 +15,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::background::RuntimeId;
+use crate::{background::RuntimeId, process::Process};
 
 /// A connected socket, registered with one runtime at a time, which tells its user of news.
 #[derive(Debug)]
@@ -24,7 +23,7 @@ pub(crate) struct Socket {
     /// Absent after a move that failed.
     io: Option<Io>,
     runtime: RuntimeId,
-    process: u32,
+    process: Process,
 }
 
 #[derive(Debug)]
@@ -62,7 +61,7 @@ impl Socket {
         Self {
             io: Some(io),
             runtime: RuntimeId::current(),
-            process: process::id(),
+            process: Process::current(),
         }
     }
 
@@ -116,7 +115,7 @@ impl Drop for Socket {
     fn drop(&mut self) {
         // A process that was forked shares the socket with its parent, and the registration as
         // well: to remove that here would leave the parent without news.
-        if self.process != process::id() {
+        if self.process.check().is_err() {
             mem::forget(self.io.take());
         }
     }

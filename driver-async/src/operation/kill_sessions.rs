@@ -9,16 +9,16 @@ use crate::{
     proto::wire::{DocumentWriter, Reply},
 };
 
-/// Ends what goes on in a session on one server, and closes the cursors that belong to it.
+/// Ends what goes on in sessions on one server, and closes the cursors that belong to them.
 #[derive(Debug)]
 pub(crate) struct KillSessions {
-    id: [u8; 16],
+    ids: Vec<[u8; 16]>,
     address: ServerAddress,
 }
 
 impl KillSessions {
-    pub(crate) fn new(id: [u8; 16], address: ServerAddress) -> Self {
-        Self { id, address }
+    pub(crate) fn new(ids: Vec<[u8; 16]>, address: ServerAddress) -> Self {
+        Self { ids, address }
     }
 }
 
@@ -43,9 +43,12 @@ impl Operation for KillSessions {
 
     fn write(&mut self, command: &mut DocumentWriter<'_>, _target: &Target<'_>) -> Result<()> {
         command.append_array_with("killSessions", |sessions| {
-            sessions.append_document_with("0", |session| {
-                session.append_binary("id", BinarySubtype::Uuid.into(), &self.id)
-            })
+            for (index, id) in self.ids.iter().enumerate() {
+                sessions.append_document_with(&index.to_string(), |session| {
+                    session.append_binary("id", BinarySubtype::Uuid.into(), id)
+                })?;
+            }
+            Ok(())
         })
     }
 
@@ -62,14 +65,17 @@ mod tests {
     use crate::operation::tests::{ADDRESS, written};
 
     #[test]
-    fn the_session_is_named_by_its_uuid() {
-        let uuid = Binary {
+    fn sessions_are_named_by_their_uuids() {
+        let uuid = |byte| Binary {
             subtype: BinarySubtype::Uuid,
-            bytes: vec![7; 16],
+            bytes: vec![byte; 16],
         };
         assert_eq!(
-            written(&mut KillSessions::new([7; 16], ADDRESS.clone())),
-            doc! { "killSessions": [{ "id": uuid }] }
+            written(&mut KillSessions::new(
+                vec![[7; 16], [8; 16]],
+                ADDRESS.clone()
+            )),
+            doc! { "killSessions": [{ "id": uuid(7) }, { "id": uuid(8) }] }
         );
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     sync::{Arc, Weak},
     task::Poll,
 };
@@ -28,7 +28,7 @@ pub(super) fn start<C: Connect>(inner: &Inner<C>, slot: Slot) {
     let connector = Arc::clone(inner.connector());
     match inner.background() {
         Ok(background) => drop(background.spawn(async move {
-            let attempt = connector.connect(request.clone());
+            let attempt = pin!(connector.connect(request.clone()));
             match until_interrupted(&request.interrupt, attempt).await {
                 Some(Ok(connection)) => pending.succeed(connection),
                 Some(Err(error)) => pending.fail(&request, error),
@@ -39,17 +39,16 @@ pub(super) fn start<C: Connect>(inner: &Inner<C>, slot: Slot) {
     }
 }
 
-/// Awaits `attempt`; `None` when it was interrupted first.
+/// Awaits what uses or establishes a connection; `None` when it was interrupted first.
 pub(crate) async fn until_interrupted<F: Future>(
     interrupt: &Interrupt,
-    attempt: F,
+    mut work: Pin<&mut F>,
 ) -> Option<F::Output> {
-    let mut attempt = pin!(attempt);
     poll_fn(|context| {
         if interrupt.is_fired() {
             return Poll::Ready(None);
         }
-        match attempt.as_mut().poll(context) {
+        match work.as_mut().poll(context) {
             Poll::Ready(output) => Poll::Ready(Some(output)),
             Poll::Pending => interrupt.poll_fired(context).map(|()| None),
         }
@@ -75,16 +74,19 @@ impl<C: Connect> Pending<C> {
     }
 
     fn fail(&mut self, request: &ConnectRequest, error: Error) {
-        let Some((pool, slot)) = self.take() else {
-            return;
-        };
-        // The check-out that it was for learns this error, and those behind it that the pool was
-        // cleared, if it is.
-        pool.failing(&slot);
-        pool.connector().failed(request, &error);
-        let now = clock::now();
-        let failure = Failure::Error(error);
-        pool.change(|state| ((), state.not_established(slot, &failure, now)));
+        if let Some(pool) = self.pool.upgrade()
+            && let Some(slot) = &self.slot
+        {
+            if request.is_background {
+                let (id, error) = (request.id, error.clone());
+                pool.message(move || tracing::warn!(id, %error, "a background connection failed"));
+            }
+            // The check-out that it was for learns this error, and those behind it that the pool
+            // was cleared, if it is.
+            pool.failing(slot);
+            pool.connector().failed(request, &error);
+        }
+        self.end(&Failure::Error(error));
     }
 
     fn end(&mut self, failure: &Failure) {

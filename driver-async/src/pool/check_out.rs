@@ -25,6 +25,8 @@ pub(super) async fn check_out<C: Connect>(
     here: RuntimeId,
     deadline: &Deadline,
 ) -> Result<PooledConnection<C>> {
+    // First of all, while there is nothing yet that a listener might need.
+    inner.room(deadline).await;
     let started = clock::now();
     let mut step = inner.change(|state| state.check_out(started, |it| it.runtime() == here));
     loop {
@@ -77,10 +79,7 @@ async fn wait<C: Connect>(
         started,
     };
     for deadline in [&of_queue, deadline] {
-        let Some(at) = deadline.instant() else {
-            return Ok(turn.await);
-        };
-        if let Some(step) = clock::timeout_at(at, &mut turn).await {
+        if let Some(step) = clock::timeout_at(deadline.instant(), &mut turn).await {
             return Ok(step);
         }
         if let Some(step) = turn.time_out(ticket, deadline).transpose() {

@@ -12,7 +12,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{Connect, PoolOptions, alarm::Alarm, attempt, verify};
+use super::{Connect, Deadline, PoolOptions, Result, alarm::Alarm, attempt, verify};
 use crate::{
     address::ServerAddress,
     background::Background,
@@ -111,6 +111,10 @@ impl<C: Connect> Inner<C> {
         self.state.lock().failing(slot);
     }
 
+    pub(super) fn alarm(&self) -> &Alarm {
+        &self.alarm
+    }
+
     pub(super) fn address(&self) -> &ServerAddress {
         &self.address
     }
@@ -129,34 +133,34 @@ impl<C: Connect> Inner<C> {
 
     /// Changes the state and performs the effects once the lock is free again.
     pub(super) fn change<R>(&self, change: impl FnOnce(&mut State<C>) -> (R, Effects<C>)) -> R {
-        self.change_then(change, || self.events.deliver())
+        self.change_then(change, |own| self.events.deliver_own(own))
     }
 
     /// As [`Inner::change`], for those who hold a lock that a listener may want: they call
     /// [`Inner::deliver`] when they have released it.
     pub(super) fn change_quietly(&self, change: impl FnOnce(&mut State<C>) -> Effects<C>) {
-        self.change_then(|state| ((), change(state)), || ());
+        self.change_then(|state| ((), change(state)), |_| ());
     }
 
     fn change_then<R>(
         &self,
         change: impl FnOnce(&mut State<C>) -> (R, Effects<C>),
-        tell: impl FnOnce(),
+        tell: impl FnOnce(usize),
     ) -> R {
         let is_heard = self.events.are_heard();
-        let has_events;
+        let own_events;
         let (result, effects) = {
             let mut state = self.state.lock();
             state.set_heard(is_heard);
             let (result, mut effects) = change(&mut state);
-            has_events = !effects.events.is_empty();
+            own_events = effects.events.len();
             for event in effects.events.drain(..) {
                 self.events.push(event);
             }
             (result, effects)
         };
-        if has_events {
-            tell();
+        if own_events > 0 {
+            tell(own_events);
         }
         for waker in effects.wake {
             waker.wake();
@@ -193,7 +197,21 @@ impl<C: Connect> Inner<C> {
         self.events.deliver();
     }
 
-    /// Waits until no other thread delivers events.
+    /// Emits a message: here, or on the delivery thread if this is the background thread.
+    pub(super) fn message(&self, emit: impl FnOnce() + Send + 'static) {
+        self.events.delivery_thread().run(emit);
+    }
+
+    /// Waits while too many events wait for a slow listener, at the latest until the deadline.
+    pub(super) async fn room(&self, deadline: &Deadline) {
+        if !self.events.has_room() {
+            let room = Box::pin(self.events.room());
+            // Whose time is up goes on, and fails where it waits for a connection.
+            let _: Result<_> = deadline.bound("the delivery of events", room).await;
+        }
+    }
+
+    /// Waits until listeners have been told all events.
     pub(super) async fn delivered(&self) {
         self.events.delivered().await;
     }

@@ -339,7 +339,7 @@ impl<C: Connect> Pool<C> {
         self.inner.deliver();
     }
 
-    /// Waits until no other thread tells listeners anything.
+    /// Waits until listeners have been told all events.
     pub(crate) async fn delivered(&self) {
         self.inner.delivered().await;
     }

@@ -72,6 +72,23 @@ impl<C: Connect> PooledConnection<C> {
         }
     }
 
+    /// Takes the connection out of the pool, where its place is free then, as if it had been dropped
+    /// in the middle of a message. It is for the caller to close.
+    pub(crate) fn detach(mut self) -> Option<C::Connection> {
+        self.end_purpose();
+        let member = self.member.take()?;
+        let id = member.id();
+        let failure = member.connection.failure().unwrap_or_else(in_mid_message);
+        let now = clock::now();
+        let detached = self.inner.change(|state| {
+            let mut effects = state.check_in(member, Some(failure), now);
+            let place = effects.closed.iter().position(|it| it.id() == id);
+            let detached = place.map(|place| effects.closed.swap_remove(place));
+            (detached, effects)
+        })?;
+        Some(detached.connection)
+    }
+
     fn end_purpose(&mut self) {
         if let Some(purpose) = self.purpose.take() {
             purpose

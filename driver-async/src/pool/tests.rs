@@ -1,4 +1,7 @@
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+    task::Poll,
+};
 
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -312,6 +315,42 @@ async fn a_closed_pool_refuses_and_closes_every_connection() {
     drop(held);
     assert_eq!(pool.connector().open.load(Ordering::SeqCst), 0);
     assert_eq!(pool.counts(), PoolCounts::default());
+}
+
+#[tokio::test]
+async fn check_outs_wait_while_a_listener_lags_behind() {
+    const MANY: usize = 10_000;
+    let (entered, has_entered) = std::sync::mpsc::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let handler = EventHandler::callback(move |event: CmapEvent| {
+        if matches!(event, CmapEvent::PoolReady(_)) {
+            entered.send(()).unwrap();
+            // The sender never sends: it goes away.
+            let _: Result<(), _> = released.lock().recv();
+        }
+    });
+    let fake = Fake::new(1);
+    let pool = Pool::new(ServerAddress::default(), options(1), fake, Some(handler));
+    let readied = pool.clone();
+    let delivering = std::thread::spawn(move || readied.ready());
+    has_entered.recv().unwrap();
+    drop(checked_out(&pool).await);
+    let mut waiting = (0..MANY).find_map(|_| {
+        let mut check_out = spawn!(pool);
+        match check_out.poll() {
+            Poll::Ready(connection) => {
+                drop(connection.unwrap());
+                None
+            }
+            Poll::Pending => Some(check_out),
+        }
+    });
+    assert_eq!(pool.counts().in_use, 0, "who waits has no connection");
+    drop(release);
+    delivering.join().unwrap();
+    let waiting = waiting.as_mut().expect("there is a limit");
+    waiting.await.unwrap();
 }
 
 #[tokio::test]

@@ -1,9 +1,13 @@
 //! Asking an idle connection whether the network still knows it.
 
-use std::sync::Weak;
+use std::{
+    pin::pin,
+    sync::{Arc, Weak},
+};
 
 use super::{
     Connect, PoolMember,
+    attempt::until_interrupted,
     inner::{Inner, Member},
 };
 use crate::{clock, error::Error};
@@ -17,8 +21,12 @@ pub(super) fn start<C: Connect>(inner: &Inner<C>, member: Box<Member<C>>) {
     if let Ok(background) = inner.background() {
         drop(background.spawn(async move {
             if let Some(member) = &mut suspect.member {
-                let answer = member.connection.verify().await;
-                suspect.give_back(answer.err());
+                let interrupt = Arc::clone(member.interrupt());
+                let answer = {
+                    let verification = pin!(member.connection.verify());
+                    until_interrupted(&interrupt, verification).await
+                };
+                suspect.give_back(answer.unwrap_or_else(|| Err(unverified())).err());
             }
         }));
     }
@@ -42,6 +50,10 @@ impl<C: Connect> Suspect<C> {
 
 impl<C: Connect> Drop for Suspect<C> {
     fn drop(&mut self) {
-        self.give_back(Some(Error::cancelled("the connection was not verified")));
+        self.give_back(Some(unverified()));
     }
+}
+
+fn unverified() -> Error {
+    Error::cancelled("the connection was not verified")
 }

@@ -4,6 +4,7 @@ mod transaction;
 
 use std::{
     borrow::Borrow,
+    mem,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -13,6 +14,7 @@ use bson::{Binary, Document, Timestamp, doc, spec::BinarySubtype};
 use crate::{
     client::Client,
     clock,
+    deadline::Deadline,
     error::Result,
     exec::{self, ExplicitSession, Session},
     operation::{EndTransaction, Operation},
@@ -21,6 +23,7 @@ use crate::{
     proto::{
         cluster_time::ClusterTime,
         session::SessionState,
+        timeout::Timeout,
         transaction::{End, EndCommand},
     },
     topology::Connector,
@@ -38,7 +41,9 @@ pub use transaction::TransactionRun;
 ///
 /// After an operation's future was dropped before it was done, the server may still be at work on
 /// it; whether it took effect is unknown then, as after a network error. Inside a transaction,
-/// abort it.
+/// abort it. A request of a cursor or a change stream goes on by itself: the next operation of the
+/// session waits until it has ended, as do the start and the end of a transaction, each no longer
+/// than its timeout.
 ///
 /// ```no_run
 /// # use motorcade::{Client, bson::{Document, doc}};
@@ -61,6 +66,7 @@ pub struct ClientSession {
 
 impl ClientSession {
     pub(crate) fn start(client: Client, options: SessionOptions) -> Result<Self> {
+        client.executor().check_process()?;
         let timeout = client.concerns().timeout;
         let inner = Arc::new(ExplicitSession::start(client.executor(), options, timeout)?);
         let id = Binary {
@@ -135,7 +141,11 @@ impl ClientSession {
         self.inner.state().transaction.is_active()
     }
 
-    pub(crate) fn begin_transaction(&mut self, options: TransactionOptions) -> Result<()> {
+    /// Starts a transaction, once the session does nothing else.
+    pub(crate) async fn begin_transaction(&mut self, options: TransactionOptions) -> Result<()> {
+        self.client.executor().check_process()?;
+        let timeout = self.inner.state().timeout_of(&options);
+        self.steps_ended(timeout).await?;
         let concerns = self.client.concerns();
         let inherited = TransactionOptions {
             read_concern: concerns.read_concern.clone(),
@@ -157,6 +167,19 @@ impl ClientSession {
         end: End,
         timeout: Option<Duration>,
     ) -> Result<()> {
+        self.client.executor().check_process()?;
+        let timeout = {
+            let state = self.inner.state();
+            let inherited = state.timeout_of(state.transaction.options());
+            inherited.or_own(timeout)
+        };
+        let is_to_abort = end == End::Abort && self.is_in_transaction();
+        let aborting = is_to_abort.then(|| Aborting(self));
+        match self.steps_ended(timeout).await {
+            Err(error) if end == End::Commit => return Err(error),
+            // An abort cannot fail: what takes too long is left to the server.
+            _ => {}
+        }
         let Some(operation) = begin_end(&self.inner, end, timeout)? else {
             // A command that could not be sent may have bound it already.
             self.inner.unpin();
@@ -172,7 +195,6 @@ impl ClientSession {
                 outcome
             }
             End::Abort => {
-                let aborting = Aborting(self);
                 let connection = self.inner.take_connection(operation.in_session());
                 tell_abort(&self.inner, connection, operation).await;
                 self.inner.unpin();
@@ -183,9 +205,21 @@ impl ClientSession {
         }
     }
 
+    /// Waits until the requests of cursors have ended that go on in the session.
+    async fn steps_ended(&self, timeout: Timeout) -> Result<()> {
+        let outer = self.inner.state().deadline;
+        let deadline = outer.or_else(|| timeout.deadline(clock::now));
+        let deadline = deadline.unwrap_or(Deadline::NEVER);
+        let ended = self.inner.steps_ended(&deadline).await;
+        ended.map_err(|error| timeout.told(error))
+    }
+
     /// Ends a run of transactions that nobody waits for any more. The session can be used on at
     /// once.
     pub(crate) fn abort_in_background(&self) {
+        if self.client.executor().check_process().is_err() {
+            return;
+        }
         self.inner.state().deadline = None;
         self.abandon_transaction();
     }
@@ -196,7 +230,8 @@ impl ClientSession {
         let Some(command) = state.abandon_transaction() else {
             return;
         };
-        let operation = end_with(&state, command, None);
+        let timeout = state.timeout_of(state.transaction.options());
+        let operation = end_with(&state, command, timeout);
         drop(state);
         let session = Arc::clone(&self.inner);
         let executor = session.executor().clone();
@@ -220,26 +255,18 @@ impl Drop for Aborting<'_> {
 }
 
 /// Moves the transaction on to its end; gives what tells the server, if there is anything to tell.
-/// `timeout` is a limit of the ending's own.
 fn begin_end(
     session: &ExplicitSession,
     end: End,
-    timeout: Option<Duration>,
+    timeout: Timeout,
 ) -> Result<Option<EndTransaction>> {
     let mut state = session.state();
     let command = state.end_transaction(end)?;
     Ok(command.map(|command| end_with(&state, command, timeout)))
 }
 
-fn end_with(
-    state: &SessionState,
-    command: EndCommand,
-    timeout: Option<Duration>,
-) -> EndTransaction {
+fn end_with(state: &SessionState, command: EndCommand, timeout: Timeout) -> EndTransaction {
     let token = state.transaction.recovery_token().map(ToOwned::to_owned);
-    let timeout = state
-        .timeout_of(state.transaction.options())
-        .or_own(timeout);
     EndTransaction::new(command, token).within(timeout)
 }
 
@@ -256,12 +283,16 @@ async fn tell_abort(
     let executor = session.executor();
     let told = exec::execute_over(executor, handle, connection, &mut operation).await;
     if let Err(error) = told {
-        tracing::debug!("a transaction could not be aborted: {error}");
+        executor.message(move || tracing::debug!("a transaction could not be aborted: {error}"));
     }
 }
 
 impl Drop for ClientSession {
     fn drop(&mut self) {
+        if self.client.executor().check_process().is_err() {
+            mem::forget(Arc::clone(&self.inner));
+            return;
+        }
         self.abort_in_background();
         // A cursor may keep the rest of the session for longer.
         self.inner.release_connection();

@@ -66,7 +66,7 @@ impl StartTransaction<&mut ClientSession> {
     {
         let (session, options) = self.into_parts();
         let mut run = TransactionRun::new(session, options);
-        run.begin(session)?;
+        run.begin(session).await?;
         // When the future is dropped. Not before: another transaction may be open.
         let session = Guarded(session);
         loop {
@@ -74,7 +74,7 @@ impl StartTransaction<&mut ClientSession> {
             if let Some(outcome) = run.conclude(session.0, outcome).await {
                 return outcome;
             }
-            run.begin(session.0)?;
+            run.begin(session.0).await?;
         }
     }
 
@@ -104,7 +104,7 @@ impl StartTransaction<&mut ClientSession> {
     {
         let (session, options) = self.into_parts();
         let mut run = TransactionRun::new(session, options);
-        run.begin(session)?;
+        run.begin(session).await?;
         // When the future is dropped. Not before: another transaction may be open.
         let session = Guarded(session);
         loop {
@@ -112,7 +112,7 @@ impl StartTransaction<&mut ClientSession> {
             if let Some(outcome) = run.conclude(session.0, outcome).await {
                 return outcome;
             }
-            run.begin(session.0)?;
+            run.begin(session.0).await?;
         }
     }
 }
@@ -138,8 +138,8 @@ impl TransactionRun {
     }
 
     /// Starts a transaction for the callback to work in.
-    pub fn begin(&self, session: &mut ClientSession) -> Result<()> {
-        session.begin_transaction(self.options.clone())?;
+    pub async fn begin(&self, session: &mut ClientSession) -> Result<()> {
+        session.begin_transaction(self.options.clone()).await?;
         session.inner().state().deadline = self.deadline;
         Ok(())
     }

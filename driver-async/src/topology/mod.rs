@@ -38,8 +38,9 @@ use crate::{
     address::ServerAddress,
     background::{Background, RuntimeId},
     error::{Error, Result},
-    event::{Listeners, OrderedEvents, log::LogContext, sdam::SdamEvent},
+    event::{DeliveryThread, Listeners, OrderedEvents, log::LogContext, sdam::SdamEvent},
     pool::Pool,
+    process::Owner,
     proto::{
         selection::{self, Criteria, Wanted},
         topology::{Effects, ServerDescription, TopologyDescription, TopologySeed},
@@ -63,9 +64,15 @@ pub(crate) struct Topology {
     seed: TopologySeed,
     published: Published<Snapshot>,
     phase: AtomicU8,
+    owner: Owner,
     /// Where the monitors are, and what else goes on in the background; from the first operation on.
     background: OnceLock<Arc<Background>>,
     events: OrderedEvents<SdamEvent>,
+    /// Tells the events of discovery and of pools that no operation tells, in their common order.
+    event_delivery: DeliveryThread,
+    /// Tells of commands and emits messages for the background thread. One of its own, because
+    /// operations may wait for it.
+    command_delivery: DeliveryThread,
     /// The pools that were changed under the writers' lock, and whose listeners are told when it
     /// is released: a listener may drop the last handle of the client, which takes the lock.
     untold: Mutex<Vec<Pool<Connector>>>,
@@ -86,18 +93,22 @@ impl Topology {
             max_document_length: settings.max_document_length,
         };
         let handler = settings.sdam_event_handler.clone();
+        let event_delivery = DeliveryThread::new();
         let snapshot = Snapshot {
             description: TopologyDescription::new(&seed),
             servers: Arc::default(),
             writable: None,
         };
         Self {
-            events: OrderedEvents::new(Listeners::new(handler, log)),
+            events: OrderedEvents::new(Listeners::new(handler, log, &event_delivery)),
+            event_delivery,
+            command_delivery: DeliveryThread::new(),
             settings: Arc::new(settings),
             log,
             seed,
             published: Published::new(snapshot),
             phase: AtomicU8::new(phase::NEW),
+            owner: Owner::default(),
             background: OnceLock::new(),
             untold: Mutex::default(),
         }
@@ -126,6 +137,11 @@ impl Topology {
         &self.log
     }
 
+    /// What tells of commands and emits messages for the background thread.
+    pub(crate) fn command_delivery(&self) -> &DeliveryThread {
+        &self.command_delivery
+    }
+
     /// The deployment now. Hold it only for one decision.
     pub(crate) fn snapshot(&self) -> Guard<Arc<Snapshot>> {
         self.published.load()
@@ -144,6 +160,14 @@ impl Topology {
     /// Whether the first operation has started the monitors, and nothing has ended them.
     pub(crate) fn has_started(&self) -> bool {
         self.phase.load(Ordering::Acquire) == phase::OPEN
+    }
+
+    /// Checks that the client is not one that the parent of this process uses.
+    ///
+    /// # Errors
+    /// An invalid-argument error in a child that was forked after the client's first operation.
+    pub(crate) fn check_process(&self) -> Result<()> {
+        self.owner.check()
     }
 
     /// Starts a monitor for every server, once.
@@ -165,6 +189,8 @@ impl Topology {
 
     fn open_first(self: &Arc<Self>) -> Result<()> {
         RuntimeId::required()?;
+        // Before the lock: a child could wait for it without end.
+        self.owner.claim()?;
         let background = Background::get()?;
         let writing = self.published.write();
         if self.phase.load(Ordering::Acquire) != phase::NEW {
@@ -172,6 +198,8 @@ impl Topology {
             return self.ensure_open();
         }
         self.background.get_or_init(|| background);
+        self.event_delivery.adopt_runtime();
+        self.command_delivery.adopt_runtime();
         let description = self.snapshot_owned().description.clone();
         self.events
             .extend(|| description.opening_events(self.log.topology_id, &self.seed));
@@ -230,10 +258,13 @@ impl Topology {
         self.events
             .extend(|| effects.events(self.log.topology_id, &current.description, &description));
         if effects.left_empty {
-            tracing::warn!(
-                "no server is left that belongs to this deployment: check replicaSet and the hosts \
-                 of the connection string"
-            );
+            // Not here: a subscriber may use the client, whose writers' lock is held.
+            self.command_delivery.send(|| {
+                tracing::warn!(
+                    "no server is left that belongs to this deployment: check replicaSet and the \
+                     hosts of the connection string"
+                );
+            });
         }
         self.publish(description, &effects);
         true
@@ -314,7 +345,8 @@ impl Topology {
             settings: Arc::clone(&self.settings),
             topology: Arc::downgrade(self),
         };
-        let listeners = Listeners::new(self.settings.cmap_event_handler.clone(), self.log);
+        let handler = self.settings.cmap_event_handler.clone();
+        let listeners = Listeners::new(handler, self.log, &self.event_delivery);
         let options = self.settings.pool;
         let pool = Pool::with_listeners(address.clone(), options, connector, listeners);
         Server::new(address.clone(), pool)
@@ -345,8 +377,12 @@ impl Topology {
         self.background.get()
     }
 
-    /// Ends every background task and closes every pool. Repeating it does nothing.
+    /// Ends every background task and closes every pool. Repeating it does nothing, and so does the
+    /// child of the process that uses the client.
     pub(crate) fn close(&self) {
+        if self.check_process().is_err() {
+            return;
+        }
         let writing = self.published.write();
         let before = self.phase.swap(phase::CLOSED, Ordering::AcqRel);
         if before != phase::CLOSED {
@@ -380,12 +416,15 @@ impl Topology {
         self.deliver();
     }
 
-    /// Waits until no other thread delivers events of the topology, or of these servers' pools.
+    /// Waits until listeners have been told all events of the topology, of these servers' pools and
+    /// of commands.
     pub(crate) async fn delivered(&self, servers: &BTreeMap<ServerAddress, Arc<Server>>) {
         self.events.delivered().await;
         for server in servers.values() {
             server.pool.delivered().await;
         }
+        self.event_delivery.finished().await;
+        self.command_delivery.finished().await;
     }
 }
 

@@ -61,6 +61,7 @@ async fn select_always(topology: Arc<Topology>, is_over: Arc<AtomicUsize>) -> us
         let context = *topology.log();
         let log = SelectionLog {
             context: &context,
+            delivery_thread: topology.command_delivery(),
             operation: "flip",
             operation_id: None,
         };
@@ -145,4 +146,33 @@ async fn checks_of_several_servers_at_the_same_time_lose_nothing() {
         assert_eq!(known.count() + failed.count(), 4, "round {round}");
         topology.close();
     }
+}
+
+#[tokio::test]
+async fn an_error_of_a_server_that_left_says_nothing_about_it_once_it_came_back() {
+    // No operation has begun, so nobody checks the servers.
+    let topology = topology().await;
+    let (with, without) = (primary("a", &["a", "b"]), primary("a", &["a"]));
+    let generation = || {
+        let server = topology.snapshot().servers.get(&address("b")).cloned();
+        server.map(|server| server.pool.generation(None))
+    };
+    apply(&topology, with.clone());
+    let before = generation().unwrap();
+    apply(&topology, without);
+    assert_eq!(generation(), None);
+    apply(&topology, with);
+    let now = generation().unwrap();
+    assert_eq!(before.number(), now.number());
+
+    let reset = Error::from(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+    let mut seen = Vec::new();
+    for reported in [before, now] {
+        topology.report_connect_error(&address("b"), &reset, reported);
+        let has_error = topology.snapshot().description.servers[&address("b")]
+            .error
+            .is_some();
+        seen.push((has_error, generation().unwrap().number()));
+    }
+    assert_eq!(seen, [(false, 0), (true, 1)]);
 }

@@ -14,7 +14,7 @@ impl Topology {
             .pool
             .min_pool_size
             .is_some_and(|size| size > 0);
-        if self.open().is_err() || !has_minimum {
+        if self.check_process().is_err() || self.open().is_err() || !has_minimum {
             return;
         }
         let limit = self.settings.server_selection_timeout;

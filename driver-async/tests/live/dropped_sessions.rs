@@ -221,7 +221,7 @@ async fn thousands_of_tasks_aborted_in_sessions_leave_exact_counts() {
     let (client, ledger) = warm_client(&deployment, "dropped-crowd", 20).await;
     // A linear congruence: the same in each run, and as good as chance here.
     let mut chance: u32 = 1;
-    for _ in 0..20 {
+    for _ in 0..25 {
         let mut tasks = Vec::new();
         for number in 0..100 {
             let (_, operation) = OPERATIONS[number % OPERATIONS.len()];

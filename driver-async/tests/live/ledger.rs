@@ -9,7 +9,11 @@ use std::{
 use motorcade::{
     bson::{Bson, Document},
     error::ErrorKind,
-    event::{EventHandler, cmap::CmapEvent, command::CommandEvent},
+    event::{
+        EventHandler,
+        cmap::{CmapEvent, ConnectionClosedReason},
+        command::CommandEvent,
+    },
     options::ClientOptions,
 };
 use tokio::sync::Notify;
@@ -38,6 +42,9 @@ struct Book {
     waiting: i64,
     /// Commands that are under way or were given up, with the connection each went over.
     unanswered: HashMap<i32, Key>,
+    /// How many connections were closed in the midst of a message, but between two replies to one
+    /// command.
+    cut_between_replies: usize,
     lsids: HashSet<Vec<u8>>,
     /// The sessions of commands without an answer, by the command.
     unanswered_lsids: HashMap<i32, Vec<u8>>,
@@ -113,7 +120,8 @@ impl Ledger {
 
     /// How many commands went out whose reply nobody awaited to its end.
     pub(crate) fn interrupted(&self) -> usize {
-        self.book().unanswered.len()
+        let book = self.book();
+        book.unanswered.len() + book.cut_between_replies
     }
 
     /// How many sessions went out with commands.
@@ -189,11 +197,13 @@ impl Book {
                     State::Idle,
                 );
             }
-            CmapEvent::ConnectionClosed(it) => self.step(
-                (it.address.to_string(), it.connection_id),
-                &[State::Created, State::Idle],
-                State::Closed,
-            ),
+            CmapEvent::ConnectionClosed(it) => {
+                let key = (it.address.to_string(), it.connection_id);
+                if it.reason == ConnectionClosedReason::Error && !self.is_in_mid_message(&key) {
+                    self.cut_between_replies += 1;
+                }
+                self.step(key, &[State::Created, State::Idle], State::Closed);
+            }
             CmapEvent::ConnectionCheckoutStarted(_) => self.waiting += 1,
             CmapEvent::ConnectionCheckoutFailed(_) => self.waiting -= 1,
             _ => {}

@@ -76,6 +76,7 @@ struct Shared {
     sockets: AtomicUsize,
     script: Box<Script>,
     commands: Mutex<Vec<Document>>,
+    hellos: AtomicUsize,
 }
 
 impl Peer {
@@ -100,6 +101,7 @@ impl Peer {
             sockets: AtomicUsize::new(0),
             script: Box::new(script),
             commands: Mutex::default(),
+            hellos: AtomicUsize::new(0),
         });
         let accepted = Arc::clone(&shared);
         let accepting = tokio::spawn(async move {
@@ -128,6 +130,12 @@ impl Peer {
         ClientOptions::parse(uri)
             .await
             .expect("the address makes a connection string")
+    }
+
+    /// How often a client has said hello: once per connection, and once per check of a monitor that
+    /// polls.
+    pub(crate) fn checks(&self) -> usize {
+        self.shared.hellos.load(Ordering::Relaxed)
     }
 
     /// The commands that arrived, but for hello.
@@ -171,11 +179,14 @@ impl Shared {
 
     fn answer(&self, name: &str, command: &Document) -> Answer {
         match name {
-            "hello" => doc! {
-                "ok": 1, "helloOk": true, "ismaster": true, "isWritablePrimary": true,
-                "minWireVersion": 0, "maxWireVersion": 17, "logicalSessionTimeoutMinutes": 30,
+            "hello" => {
+                self.hellos.fetch_add(1, Ordering::Relaxed);
+                doc! {
+                    "ok": 1, "helloOk": true, "ismaster": true, "isWritablePrimary": true,
+                    "minWireVersion": 0, "maxWireVersion": 17, "logicalSessionTimeoutMinutes": 30,
+                }
+                .into()
             }
-            .into(),
             "killCursors" | "endSessions" => doc! { "ok": 1 }.into(),
             _ => (self.script)(name, command),
         }

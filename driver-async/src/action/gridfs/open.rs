@@ -164,7 +164,7 @@ impl OpenDownloadStreamByName<'_> {
 
 timeout_setter! { impl['a] OpenDownloadStream<'a> }
 
-action! { impl['a] OpenUploadStream<'a> => Result<GridFsUploadStream>, |self| {
+action! { impl['a] OpenUploadStream<'a> => Result<GridFsUploadStream>, never waits, |self| {
     let Self { bucket, filename, id, options } = self;
     let bucket = bucket.started(options.timeout);
     GridFsUploadStream::new(NewFile::new(&bucket, id, filename, options))

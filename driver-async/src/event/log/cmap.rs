@@ -23,7 +23,7 @@ macro_rules! message {
 
 impl Logged for CmapEvent {
     fn is_logged() -> bool {
-        tracing::enabled!(target: CONNECTION, tracing::Level::DEBUG)
+        is_wanted!(CONNECTION, DEBUG)
     }
 
     fn log(&self, context: &LogContext) {

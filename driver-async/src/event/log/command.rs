@@ -12,14 +12,14 @@ use crate::{
 };
 
 /// A command that the log tells of. A sensitive one is shown empty, and so is its reply.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CommandLog<'a> {
-    pub(crate) context: &'a LogContext,
-    pub(crate) command_name: &'a str,
-    pub(crate) db: &'a str,
+#[derive(Clone, Debug)]
+pub(crate) struct CommandLog {
+    pub(crate) context: LogContext,
+    pub(crate) command_name: String,
+    pub(crate) db: String,
     pub(crate) request_id: i32,
     pub(crate) operation_id: i64,
-    pub(crate) connection: &'a ConnectionInfo,
+    pub(crate) connection: ConnectionInfo,
     pub(crate) service_id: Option<ObjectId>,
     pub(crate) sensitive: bool,
 }
@@ -30,8 +30,8 @@ macro_rules! message {
         tracing::debug!(
             target: COMMAND,
             topologyId = $command.context.topology_id.to_hex(),
-            commandName = $command.command_name,
-            databaseName = $command.db,
+            commandName = $command.command_name.as_str(),
+            databaseName = $command.db.as_str(),
             requestId = $command.request_id,
             operationId = $command.operation_id,
             driverConnectionId = $command.connection.id,
@@ -47,28 +47,22 @@ macro_rules! message {
 
 /// Whether a subscriber wants messages about commands.
 pub(crate) fn is_logged() -> bool {
-    tracing::enabled!(target: COMMAND, tracing::Level::DEBUG)
+    is_wanted!(COMMAND, DEBUG)
 }
 
-impl CommandLog<'_> {
-    pub(crate) fn started<'s>(
-        &self,
-        command: &RawDocument,
-        sequences: impl IntoIterator<Item = (&'s str, &'s [u8])>,
-    ) {
-        message!(
-            self,
-            "Command started",
-            command = self.shown(command, sequences)
-        );
+impl CommandLog {
+    /// `command` is as [`CommandLog::shown`] gives it.
+    pub(crate) fn started(&self, command: &str) {
+        message!(self, "Command started", command = command);
     }
 
-    pub(crate) fn succeeded(&self, reply: &RawDocument, duration: Duration) {
+    /// `reply` is as [`CommandLog::shown`] gives it.
+    pub(crate) fn succeeded(&self, reply: &str, duration: Duration) {
         message!(
             self,
             "Command succeeded",
             durationMS = milliseconds(duration),
-            reply = self.shown(reply, [])
+            reply = reply
         );
     }
 
@@ -81,7 +75,8 @@ impl CommandLog<'_> {
         );
     }
 
-    fn shown<'s>(
+    /// The text of a document, as far as it is shown.
+    pub(crate) fn shown<'s>(
         &self,
         document: &RawDocument,
         sequences: impl IntoIterator<Item = (&'s str, &'s [u8])>,

@@ -19,6 +19,11 @@
 //! delivered. Fields whose name ends in `MS` are times in milliseconds, fractions included,
 //! `remainingTimeMS` alone is whole. Numbers are numbers, all else is text.
 //!
+//! Messages about an operation are emitted on the thread that runs it, those about what happens in
+//! the background on other threads of the driver, where the process's default subscriber receives
+//! them. A subscriber that blocks delays what [`EventHandler`](super::EventHandler) says of a
+//! handler that does.
+//!
 //! # Configuration
 //! Which components are heard, from which level on and where the messages go is for the subscriber
 //! to say; `tracing-subscriber` takes directives such as `motorcade::command=debug` from the
@@ -80,6 +85,18 @@
 //!
 //! [`ClientOptions::tracing_max_document_length_bytes`]:
 //!     crate::options::ClientOptions::tracing_max_document_length_bytes
+
+/// Whether a subscriber wants messages of a target and level. On the background thread, where
+/// subscribers are not asked because they may block, whether there may be one that does.
+macro_rules! is_wanted {
+    ($target:ident, $level:ident) => {
+        if crate::background::Background::is_current_thread() {
+            tracing::Level::$level <= tracing::level_filters::LevelFilter::current()
+        } else {
+            tracing::enabled!(target: $target, tracing::Level::$level)
+        }
+    };
+}
 
 mod cmap;
 pub(crate) mod command;

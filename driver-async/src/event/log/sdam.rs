@@ -52,7 +52,7 @@ macro_rules! heartbeat_message {
 
 impl Logged for SdamEvent {
     fn is_logged() -> bool {
-        tracing::enabled!(target: TOPOLOGY, tracing::Level::DEBUG)
+        is_wanted!(TOPOLOGY, DEBUG)
     }
 
     fn log(&self, context: &LogContext) {

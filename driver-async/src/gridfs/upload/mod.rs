@@ -320,7 +320,9 @@ impl Drop for GridFsUploadStream {
         let (file, executor) = (Arc::clone(&self.file), self.file.bucket.executor());
         executor.spawn(async move {
             if let Err(error) = file.clean_up(inserting, ours).await {
-                tracing::debug!("the chunks of a dropped upload could not be deleted: {error}");
+                file.bucket.executor().message(move || {
+                    tracing::debug!("the chunks of a dropped upload could not be deleted: {error}")
+                });
             }
         });
     }

@@ -2,12 +2,13 @@
 
 use std::sync::OnceLock;
 
-use bson::{Bson, DateTime, Document, doc, oid::ObjectId};
+use bson::{Bson, DateTime, Document, doc};
 
 use crate::{
     error::{Error, ErrorKind, Result, WriteFailure},
     exec,
     gridfs::{GridFsBucket, task::Task},
+    object_ids::ObjectIds,
     operation::InsertChunks,
     options::GridFsUploadOptions,
     proto::gridfs::{Chunks, equal},
@@ -55,7 +56,7 @@ impl NewFile {
     ) -> Self {
         Self {
             bucket: bucket.clone(),
-            id: id.unwrap_or_else(|| ObjectId::new().into()),
+            id: id.unwrap_or_else(|| ObjectIds::of_this_process().make().into()),
             filename,
             chunk_size: options
                 .chunk_size_bytes

@@ -4,7 +4,10 @@ use bson::{Bson, RawDocument, oid::ObjectId};
 use serde::Serialize;
 
 use super::Documents;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    object_ids::ObjectIds,
+};
 
 /// The bytes of a generated `_id`: its type, its key with the end, and the object id.
 const GENERATED_ID: usize = 1 + 4 + 12;
@@ -80,6 +83,8 @@ pub(crate) fn check_size(what: &str, index: usize, size: usize, most: usize) -> 
 pub(crate) struct IdFiller {
     /// Whether the document before brought its own `_id`; the next is likely to do the same.
     expects_id: bool,
+    /// From the first document on that has none.
+    ids: Option<ObjectIds>,
 }
 
 impl IdFiller {
@@ -105,7 +110,8 @@ impl IdFiller {
         if gap == 0 {
             bytes.splice(base..base, std::iter::repeat_n(0, GENERATED_ID));
         }
-        let id = ObjectId::new();
+        let ids = self.ids.get_or_insert_with(ObjectIds::of_this_process);
+        let id = ids.make();
         fill_gap(bytes, base, id)?;
         Ok((Some(id), 0))
     }

@@ -7,6 +7,7 @@ use bytes::{BufMut, buf::Limit};
 
 use crate::{
     error::{Error, Result},
+    object_ids::ObjectIds,
     proto::wire::DocumentWriter,
 };
 
@@ -185,7 +186,8 @@ impl ChunkBuffer {
         }
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&self.head);
-        patch(&mut self.bytes, start + ID_AT, &ObjectId::new().bytes());
+        let id = ObjectIds::of_this_process().make();
+        patch(&mut self.bytes, start + ID_AT, &id.bytes());
         let n = start + self.head.len() - DATA_HEAD - 4;
         patch(&mut self.bytes, n, &self.next.to_le_bytes());
         self.filling = Some(start);

@@ -6,6 +6,7 @@ use bson::oid::ObjectId;
 
 use super::{
     Attempt, Effects, Failure, Generation, Grant, Known, Member, Phase, PoolState, Slot, Ticket,
+    Waiter,
 };
 use crate::event::cmap::ConnectionClosedReason;
 
@@ -131,12 +132,15 @@ impl<T, W> PoolState<T, W> {
         if !self.waiting.is_empty() {
             return;
         }
-        let abandoned = |known: &Known| {
-            known.attempt.as_ref().is_some_and(|attempt| {
-                now.saturating_duration_since(self.abandoned_since(attempt)) >= limit
-            })
-        };
-        effects.interrupt.extend(self.interrupts(abandoned));
+        let last_waited = self.last_waited;
+        for known in self.known.values_mut() {
+            if let Some(attempt) = &mut known.attempt
+                && now.saturating_duration_since(attempt.abandoned_since(last_waited)) >= limit
+            {
+                attempt.is_abandoned = true;
+                effects.interrupt.push(Arc::clone(&known.interrupt));
+            }
+        }
     }
 
     /// When the next attempt will have been abandoned for too long.
@@ -150,23 +154,19 @@ impl<T, W> PoolState<T, W> {
         }
         let attempts = self.known.values().filter_map(|it| it.attempt.as_ref());
         attempts
-            .filter_map(|attempt| self.abandoned_since(attempt).checked_add(limit))
-            .filter(|at| *at > now)
+            .filter(|attempt| !attempt.is_abandoned)
+            .filter_map(|it| it.abandoned_since(self.last_waited).checked_add(limit))
             .min()
     }
 
-    fn abandoned_since(&self, attempt: &Attempt) -> Instant {
-        self.last_waited
-            .map_or(attempt.created, |waited| waited.max(attempt.created))
-    }
-
-    /// Leaves the attempt that was made for a waiter to one who has none, in case it fails.
-    pub(super) fn leave_attempt(&mut self, attempt: Option<u32>) {
-        let Some(id) = attempt else { return };
+    /// Leaves the attempt that was made for a waiter to one who has none, in case it fails. One
+    /// that has failed is of no use to anybody: it may be from before a clearing.
+    pub(super) fn leave_attempt(&mut self, left: &Waiter<W>) {
+        let Some(id) = left.attempt else { return };
         let heir = self
             .waiting
             .iter_mut()
-            .find(|(_, waiter)| waiter.attempt.is_none());
+            .find(|(_, waiter)| waiter.attempt.is_none() && !left.is_failing);
         let owner = heir.map(|(ticket, waiter)| {
             waiter.attempt = Some(id);
             *ticket
@@ -205,6 +205,7 @@ impl<T, W> PoolState<T, W> {
             attempt: Some(Attempt {
                 created: now,
                 owner,
+                is_abandoned: false,
             }),
         };
         self.known.insert(slot.id, known);
@@ -219,6 +220,8 @@ impl<T, W> PoolState<T, W> {
             && let Some(waiter) = self.waiting.get_mut(&ticket)
         {
             waiter.attempt = None;
+            // Or else it would wait for what it is never given.
+            waiter.is_failing = false;
         }
         self.filling.take_if(|filling| *filling == id).is_some()
     }
@@ -232,6 +235,9 @@ impl<T, W> PoolState<T, W> {
         now: Instant,
         effects: &mut Effects<T, W>,
     ) {
+        let known = self.known.get(&slot.id);
+        let attempt = known.and_then(|known| known.attempt.as_ref());
+        let is_abandoned = attempt.is_some_and(|attempt| attempt.is_abandoned);
         self.end_attempt(slot.id);
         let service_id = service_id.filter(|_| self.limits.load_balanced);
         let generation = service_id.map_or(slot.generation, |id| self.generations.join(id));
@@ -250,6 +256,9 @@ impl<T, W> PoolState<T, W> {
             self.remove(member, ConnectionClosedReason::PoolClosed, None, effects);
         } else if self.generations.is_stale(generation) {
             self.remove(member, ConnectionClosedReason::Stale, None, effects);
+        } else if is_abandoned {
+            // Its signal was given, and would end whatever used it.
+            self.remove(member, ConnectionClosedReason::Dropped, None, effects);
         } else {
             let duration = now.saturating_duration_since(slot.created);
             self.journal
@@ -258,3 +267,13 @@ impl<T, W> PoolState<T, W> {
         }
     }
 }
+
+impl Attempt {
+    /// Since when nobody waits for it, given when somebody last waited for any connection.
+    fn abandoned_since(&self, last_waited: Option<Instant>) -> Instant {
+        last_waited.map_or(self.created, |waited| waited.max(self.created))
+    }
+}
+
+#[cfg(test)]
+mod tests;

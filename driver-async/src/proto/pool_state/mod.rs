@@ -58,7 +58,8 @@ pub(crate) struct PoolState<T, W> {
     generations: Generations,
     next_id: u32,
     next_ticket: Ticket,
-    /// The most recently used last, so that surplus connections age at the front.
+    /// In the order of their last use, so that surplus connections age at the front, where the
+    /// oldest is looked for.
     idle: VecDeque<Box<Member<T>>>,
     in_use: usize,
     pending: usize,
@@ -95,6 +96,8 @@ struct Attempt {
     created: Instant,
     /// The check-out that learns of it when the attempt fails.
     owner: Option<Ticket>,
+    /// Whether it was ended because nobody had waited for it since long ago.
+    is_abandoned: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,7 +155,7 @@ impl<T, W> PoolState<T, W> {
     /// Makes the current connections stale. Unless the pool is behind a load balancer, it pauses
     /// too, and everybody who waits fails.
     ///
-    /// Idle connections are closed, and attempts to make stale ones end. An interrupt ends the use
+    /// Idle connections are closed, and attempts to make or verify stale ones end. An interrupt ends the use
     /// of stale connections here and now as well: they count as closed, and their users, who are
     /// told, have nothing left to give back.
     pub(crate) fn clear(&mut self, cause: ClearCause, now: Instant) -> Effects<T, W> {
@@ -183,9 +186,10 @@ impl<T, W> PoolState<T, W> {
         if cause.interrupt_in_use {
             self.recall_in_use(service_id, &mut effects);
         }
-        let stale_attempts =
-            |known: &Known| known.attempt.is_some() && self.generations.is_stale(known.generation);
-        effects.interrupt.extend(self.interrupts(stale_attempts));
+        let stale = |id: u32, known: &Known| {
+            self.is_unused(id, known) && self.generations.is_stale(known.generation)
+        };
+        effects.interrupt.extend(self.interrupts(stale));
         self.remove_perished(now, &mut effects);
         self.finish(now, &mut effects);
         effects
@@ -204,7 +208,7 @@ impl<T, W> PoolState<T, W> {
             self.remove(member, reason, None, &mut effects);
         }
         self.refuse_all(Refusal::Closed, &mut effects);
-        effects.interrupt = self.interrupts(|known| known.attempt.is_some());
+        effects.interrupt = self.interrupts(|id, known| self.is_unused(id, known));
         self.journal.closed_pool(&mut effects.events);
         self.finish(now, &mut effects);
         effects
@@ -301,7 +305,7 @@ impl<T, W> PoolState<T, W> {
 
     /// The signals to whoever uses or establishes one of the connections.
     pub(crate) fn all_interrupts(&self) -> Vec<Arc<Interrupt>> {
-        self.interrupts(|_| true)
+        self.interrupts(|_, _| true)
     }
 
     /// How many connections there are, and what they do.
@@ -335,7 +339,7 @@ impl<T, W> PoolState<T, W> {
 
     /// Interrupts whoever uses a stale connection, and takes it back.
     fn recall_in_use(&mut self, service_id: Option<ObjectId>, effects: &mut Effects<T, W>) {
-        let stale = |known: &Known| {
+        let stale = |_, known: &Known| {
             known.attempt.is_none()
                 && known.generation.service_id() == service_id
                 && self.generations.is_stale(known.generation)
@@ -356,7 +360,7 @@ impl<T, W> PoolState<T, W> {
         let mut in_use: Vec<(u32, Generation)> = self
             .known
             .iter()
-            .filter(|(id, known)| !unused.contains(id) && stale(known))
+            .filter(|(id, known)| !unused.contains(id) && stale(**id, known))
             .map(|(id, known)| (*id, known.generation))
             .collect();
         in_use.sort_unstable_by_key(|(id, _)| *id);
@@ -376,9 +380,14 @@ impl<T, W> PoolState<T, W> {
         !self.recalled.is_empty() && self.recalled.remove(&member.id)
     }
 
-    fn interrupts(&self, wanted: impl Fn(&Known) -> bool) -> Vec<Arc<Interrupt>> {
-        let known = self.known.values().filter(|known| wanted(known));
-        known.map(|known| Arc::clone(&known.interrupt)).collect()
+    fn interrupts(&self, wanted: impl Fn(u32, &Known) -> bool) -> Vec<Arc<Interrupt>> {
+        let known = self.known.iter().filter(|(id, known)| wanted(**id, known));
+        known.map(|(_, it)| Arc::clone(&it.interrupt)).collect()
+    }
+
+    /// Whether a connection is being established, or verified, and no operation goes on over it.
+    fn is_unused(&self, id: u32, known: &Known) -> bool {
+        known.attempt.is_some() || self.suspected.contains(&id)
     }
 
     fn total(&self) -> usize {
@@ -388,6 +397,13 @@ impl<T, W> PoolState<T, W> {
     fn shelve(&mut self, mut member: Box<Member<T>>, now: Instant) {
         member.idle_since = now;
         self.idle.push_back(member);
+    }
+
+    /// Puts a connection back that was not used meanwhile.
+    fn put_back(&mut self, member: Box<Member<T>>) {
+        let since = member.idle_since;
+        let place = self.idle.partition_point(|it| it.idle_since <= since);
+        self.idle.insert(place, member);
     }
 
     /// Takes the most recently used connection that is fit for use, of those that are registered

@@ -191,7 +191,7 @@ impl<T, W> PoolState<T, W> {
     fn leave_queue(&mut self, ticket: Ticket, now: Instant) {
         if let Some(waiter) = self.waiting.remove(&ticket) {
             self.last_waited = Some(now);
-            self.leave_attempt(waiter.attempt);
+            self.leave_attempt(&waiter);
         }
     }
 
@@ -252,13 +252,15 @@ impl<T, W> PoolState<T, W> {
         } else if let Some(reason) = self.perished(&member, now) {
             self.remove(member, reason, None, effects);
         } else {
-            self.idle.push_back(member);
+            self.put_back(member);
         }
     }
 
     /// Gives what is free to those who wait, the oldest first, and makes connections for the rest.
     pub(super) fn distribute(&mut self, now: Instant, effects: &mut Effects<T, W>) {
-        if self.phase != Phase::Ready {
+        if let Some(refusal) = self.refusal() {
+            // Only those are left for whom an attempt was failing that did not end by that.
+            self.refuse_all(refusal, effects);
             return;
         }
         while !self.idle.is_empty() {
@@ -272,8 +274,8 @@ impl<T, W> PoolState<T, W> {
             self.in_use += 1;
             self.granted.insert(ticket, Grant::Connection(member));
             if let Some(waiter) = self.waiting.remove(&ticket) {
+                self.leave_attempt(&waiter);
                 effects.wake.extend(waiter.waker);
-                self.leave_attempt(waiter.attempt);
             }
         }
         self.connect_for_waiters(now, effects);
@@ -331,3 +333,6 @@ impl<T, W> PoolState<T, W> {
         self.phase == Phase::Ready && !self.generations.is_stale(generation)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,8 +41,7 @@ impl<T, W> PoolState<T, W> {
         let reason = self.reason_to_close(&member, failure.is_some());
         match reason.or_else(|| self.perished(&member, now)) {
             Some(reason) => self.remove(member, reason, failure, &mut effects),
-            // It goes to the front, as one that was unused for longer than any other.
-            None => self.idle.push_front(member),
+            None => self.put_back(member),
         }
         self.finish(now, &mut effects);
         effects

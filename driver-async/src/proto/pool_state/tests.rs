@@ -232,6 +232,42 @@ fn the_check_out_that_an_attempt_was_made_for_learns_why_it_failed() {
 }
 
 #[test]
+fn an_attempt_that_was_failing_is_left_to_nobody_who_came_after_a_clearing() {
+    let now = Instant::now();
+    let mut state = state(1);
+    let (first, slot) = connecting(&mut state, now);
+    state.failing(&slot);
+    let _ = state.clear(ClearCause::default(), now);
+    let _ = state.ready(now);
+    let later = waiting(&mut state, now);
+    let _ = state.abandon_wait(first, now, now);
+    let effects = state.not_established(slot, &Failure::Error(broken()), now);
+    assert_eq!(names(&effects), ["Closed 1 Error", "Created 2"]);
+    assert!(look(&mut state, later, now).0.is_none());
+}
+
+#[test]
+fn who_waits_for_an_attempt_that_was_failing_is_served_or_refused_however_it_ends() {
+    let now = Instant::now();
+    for clears in [false, true] {
+        let mut state = state(1);
+        let (waiter, slot) = connecting(&mut state, now);
+        let _ = look(&mut state, waiter, now);
+        state.failing(&slot);
+        if clears {
+            let _ = state.clear(ClearCause::default(), now);
+        }
+        let mut effects = state.not_established(slot, &Failure::Dropped, now);
+        if let Some(slot) = effects.connect.pop() {
+            effects = state.established(slot, "socket", None, now);
+        }
+        assert_eq!(effects.wake, ["waker"]);
+        let step = look(&mut state, waiter, now).0;
+        assert!(matches!(step, Some(Step::Refused(_))) == clears, "{step:?}");
+    }
+}
+
+#[test]
 fn a_failed_attempt_makes_room_for_the_next_in_the_queue() {
     let now = Instant::now();
     let mut state = state(1);
