@@ -221,7 +221,7 @@ impl<O: Operation> Call<'_, O> {
         let outstanding = Outstanding::new(session, connection);
         let outcome = {
             let exchange = pin!(outstanding.exchange(request_id, &sequences, &deadline));
-            match self.operation.awaits_data() {
+            match self.operation.waits_for_data() {
                 true => self.executor.unless_closing(exchange).await.flatten(),
                 false => exchange.await,
             }

@@ -68,7 +68,7 @@ impl<'a> Aggregate<'a> {
             batch_size: self.options.batch_size,
             limit: None,
             max_await_time: self.options.max_await_time.filter(|_| waits),
-            awaits_data: waits,
+            waits_for_data: waits,
             comment: self.options.comment.clone(),
             prefetch: self.options.prefetch.unwrap_or(false) && !waits,
             ..CursorSettings::default()

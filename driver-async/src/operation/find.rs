@@ -90,7 +90,7 @@ impl<'a> Find<'a> {
             batch_size: options.batch_size,
             limit: limit.filter(|limit| *limit > 0),
             max_await_time: options.max_await_time.filter(|_| self.waits_for_data()),
-            awaits_data: self.waits_for_data(),
+            waits_for_data: self.waits_for_data(),
             comment: options.comment.clone(),
             prefetch: options.prefetch.unwrap_or(false) && !self.is_tailable(),
             exhaust: self.cursor_type() == CursorType::Exhaust,

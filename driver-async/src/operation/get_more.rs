@@ -93,8 +93,8 @@ impl Operation for GetMore<'_> {
         Ok(())
     }
 
-    fn awaits_data(&self) -> bool {
-        self.cursor.settings().awaits_data
+    fn waits_for_data(&self) -> bool {
+        self.cursor.settings().waits_for_data
     }
 
     fn takes_several_replies(&self) -> bool {

@@ -181,7 +181,7 @@ pub(crate) trait Operation {
     }
 
     /// Whether the server may hold its reply back until there is something to tell.
-    fn awaits_data(&self) -> bool {
+    fn waits_for_data(&self) -> bool {
         false
     }
 

@@ -36,7 +36,7 @@ impl<'a> RunCursorCommand<'a> {
         let settings = CursorSettings {
             batch_size: options.batch_size,
             max_await_time: options.max_time,
-            awaits_data: cursor_type == CursorType::TailableAwait,
+            waits_for_data: cursor_type == CursorType::TailableAwait,
             comment: options.comment,
             exhaust: cursor_type == CursorType::Exhaust,
             ..CursorSettings::default()

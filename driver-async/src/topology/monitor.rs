@@ -254,7 +254,7 @@ impl Monitor {
         let events = topology.events.clone();
         drop(topology);
         let limit = clock::now() + TELLING_LIMIT;
-        clock::timeout_at(limit, events.delivered()).await;
+        let _ = clock::timeout_at(Some(limit), events.delivered()).await;
     }
 
     /// Waits for the next heartbeat, or for someone who asks, but never less than the minimum.

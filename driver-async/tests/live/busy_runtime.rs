@@ -12,7 +12,7 @@ use futures_util::{
     future::{join_all, try_join_all},
 };
 use motorcade::{
-    Client,
+    Client, Cursor,
     bson::{Document, doc},
     error::ErrorKind,
     event::{EventHandler, sdam::SdamEvent},
@@ -130,7 +130,7 @@ fn a_cursor_is_read_to_its_end_while_its_worker_is_blocked_on_it() {
     let _turn = turn();
     let client = Client::with_options(patient(standalone(), "blocked-worker")).unwrap();
     on_blocked_worker(async move {
-        let mut cursors = open(&client).await;
+        let mut cursors = open(&client, 1).await;
         let rest: Vec<_> = cursors.pop().unwrap().try_collect().await.unwrap();
         assert_eq!(rest.len(), NUMBERS);
     });
@@ -209,12 +209,12 @@ async fn timeout_ms_counts_real_time_while_the_clock_of_the_runtime_is_paused() 
 }
 
 /// Cursors for which the server has more.
-async fn open(client: &Client) -> Vec<motorcade::Cursor<Document>> {
+async fn open(client: &Client, count: usize) -> Vec<Cursor<Document>> {
     let numbers = client.database("ended").collection::<Document>("numbers");
     numbers.drop().await.unwrap();
     let some = (0..NUMBERS).map(|number| doc! { "number": number as i64 });
     numbers.insert_many(some).await.unwrap();
-    let finds = (0..CURSORS).map(|_| numbers.find(doc! {}).batch_size(2).into_future());
+    let finds = (0..count).map(|_| numbers.find(doc! {}).batch_size(2).into_future());
     try_join_all(finds).await.unwrap()
 }
 
@@ -222,22 +222,20 @@ async fn open(client: &Client) -> Vec<motorcade::Cursor<Document>> {
 #[test]
 fn cursors_that_end_with_their_runtime_are_closed_on_the_server() {
     let _turn = turn();
+    // Cursors that other tests have dropped are not counted there.
+    let deployment = Deployment::standalone().start().unwrap();
     for (make, how) in [(single as fn() -> Runtime, "single"), (several, "several")] {
-        let before = open_cursors(standalone());
-        let client = Client::with_options(patient(standalone(), "ended")).unwrap();
+        let client = Client::with_options(patient(&deployment, "ended")).unwrap();
         let runtime = make();
-        let cursors = run(&runtime, open(&client));
-        assert_eq!(open_cursors(standalone()), before + CURSORS as i64);
+        let cursors = run(&runtime, open(&client, CURSORS));
+        assert_eq!(open_cursors(&deployment), CURSORS as i64);
         runtime.spawn(async move {
             let _cursors = cursors;
             pending::<()>().await;
         });
         drop(runtime);
-        let left = || open_cursors(standalone());
-        run(
-            &single(),
-            eventually(how, LIMIT, left, |open| *open == before),
-        );
+        let left = || open_cursors(&deployment);
+        run(&single(), eventually(how, LIMIT, left, |open| *open == 0));
     }
 }
 
@@ -248,10 +246,12 @@ fn cursors_that_end_with_their_runtime_are_closed_on_the_server() {
 #[tokio::test]
 async fn cursors_dropped_just_before_shutdown_are_closed_when_it_returns() {
     let _turn = turn();
-    let before = open_cursors(standalone());
-    let client = Client::with_options(options(standalone(), "ended").await).unwrap();
-    let cursors = open(&client).await;
+    // Cursors that other tests have dropped are not counted there.
+    let deployment = Deployment::standalone().start().unwrap();
+    let client = Client::with_options(options(&deployment, "ended").await).unwrap();
+    let cursors = open(&client, CURSORS).await;
+    assert_eq!(open_cursors(&deployment), CURSORS as i64);
     drop(cursors);
     client.shutdown().await;
-    assert_eq!(open_cursors(standalone()), before);
+    assert_eq!(open_cursors(&deployment), 0);
 }

@@ -99,7 +99,7 @@ async fn peer_of_many(pings: usize) -> Peer {
     let gate = move |name: &str| -> BoxFuture<'static, ()> {
         let all = Arc::clone(&all);
         match name {
-            "ping" => async move { drop(all.wait().await) }.boxed(),
+            "ping" => async move { all.wait().map(|_| ()).await }.boxed(),
             _ => ready(()).boxed(),
         }
     };

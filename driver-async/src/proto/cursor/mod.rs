@@ -24,7 +24,7 @@ pub(crate) struct CursorSettings {
     /// How long the server waits for documents; set only for cursors that wait.
     pub(crate) max_await_time: Option<Duration>,
     /// Whether the server waits for documents before it replies.
-    pub(crate) awaits_data: bool,
+    pub(crate) waits_for_data: bool,
     /// Goes with every command of the cursor.
     pub(crate) comment: Option<Bson>,
     /// Whether the next batch is asked for while the current one is walked; never set for
