@@ -380,7 +380,7 @@ fn shutdown_closes_cursors_that_were_dropped_before(deployment: &Deployment) {
         .collect();
     assert_eq!(open_cursors(deployment), 5);
     drop(cursors);
-    go!(subject.client.clone().shutdown());
+    go!(subject.client.shutdown());
     assert_eq!(open_cursors(deployment), 0);
     wait_until_disconnected(deployment);
 }
