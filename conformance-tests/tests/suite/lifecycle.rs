@@ -224,7 +224,6 @@ fn shut_down_beside<T: Send + 'static>(
         Some(Ok(_)) => panic!("there was no data"),
         None => panic!("the step is to tell of the shutdown"),
     }
-    wait_until_disconnected(deployment);
 }
 
 fn shutdown_ends_a_change_stream_that_waits(deployment: &Deployment) {
@@ -232,6 +231,9 @@ fn shutdown_ends_a_change_stream_that_waits(deployment: &Deployment) {
     let people = subject.people();
     let mut changes = go!(people.watch().max_await_time(LONG)).expect("opens");
     shut_down_beside(deployment, &subject, move || next!(changes));
+    // Not so for a tailable cursor: its server looks whether a client is still there only when the
+    // time to wait is up.
+    wait_until_disconnected(deployment);
 }
 
 fn shutdown_ends_a_tailable_cursor_that_waits(deployment: &Deployment) {
@@ -242,9 +244,7 @@ fn shutdown_ends_a_tailable_cursor_that_waits(deployment: &Deployment) {
     let subject = subject.with_people(1);
     let people = subject.people();
     let find = people.find(doc! {}).cursor_type(CursorType::TailableAwait);
-    // Servers do not look whether a client is still there before that time is up.
-    let find = find.max_await_time(Duration::from_secs(5));
-    let mut lines = go!(find).expect("finds");
+    let mut lines = go!(find.max_await_time(2 * PATIENCE)).expect("finds");
     next!(lines).expect("is there").expect("is a document");
     shut_down_beside(deployment, &subject, move || next!(lines));
 }
@@ -380,7 +380,7 @@ fn shutdown_closes_cursors_that_were_dropped_before(deployment: &Deployment) {
         .collect();
     assert_eq!(open_cursors(deployment), 5);
     drop(cursors);
-    go!(subject.client.clone().shutdown());
+    go!(subject.client.shutdown());
     assert_eq!(open_cursors(deployment), 0);
     wait_until_disconnected(deployment);
 }

@@ -395,7 +395,7 @@ fn five_operations_of_one_client_run_side_by_side(deployment: &Deployment) {
 
 fn of_connections_that_the_network_forgot_one_costs_an_operation_its_time(deployment: &Deployment) {
     let pace = Pace::measure(deployment);
-    let server = deployment.servers().member(0).address().to_owned();
+    let server = deployment.servers().member(0).address();
     let proxy = WatchingProxy::start(server).expect("a port is free");
     // The monitor's connection is forgotten, too, and must not be what notices it.
     let options = "serverMonitoringMode=poll&heartbeatFrequencyMS=600000";

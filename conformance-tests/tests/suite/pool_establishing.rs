@@ -314,7 +314,7 @@ fn after_a_login_that_cleared_the_pool_the_minimum_is_made_when_it_is_ready(
         .events
         .wait_for_count("minimum", 3, Event::is_connection_ready);
     // What the pool waits after a failure that did not clear it. These three take far less.
-    let pause = Duration::from_secs(9);
+    let pause = Duration::from_secs(8);
     assert!(begun.elapsed() < pause, "{:?}", begun.elapsed());
     assert_eq!(subject.events.count(Event::is_pool_cleared), 1);
 }

@@ -38,6 +38,7 @@ struct Attempted {
 }
 
 /// What the shell does, and everything that is not in the pool now.
+#[expect(clippy::vec_box, reason = "the pool gives and takes them so")]
 struct Shell {
     state: State,
     random: SmallRng,
