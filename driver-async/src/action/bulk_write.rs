@@ -131,20 +131,23 @@ impl<'a, R> BulkWrite<'a, R> {
     } into { comment: Bson, } }
 
     async fn run(self, detail: Detail) -> Result<VerboseBulkWriteResult> {
-        let (executor, _in_progress) = self.client.executor().begin_action()?;
+        let executor = self.client.executor();
         let session = self.session;
         let scope = within(&session, self.client.concerns().scope("", ""));
         let scope = scope.started(self.options.timeout, clock::now);
         let id = exec::next_operation_id();
         let mut operation = ClientBulkWrite::new(self.ops?, self.options, detail, scope, id)?;
-        let result = loop {
-            if let Err(error) = run_batch(&executor, &session, &mut operation).await {
-                break Err(operation.interrupted(error));
-            }
-            if let Progress::Done(result) = operation.finish() {
-                break result;
+        let batches = async {
+            loop {
+                if let Err(error) = run_batch(executor, &session, &mut operation).await {
+                    break Err(operation.interrupted(error));
+                }
+                if let Progress::Done(result) = operation.finish() {
+                    break result;
+                }
             }
         };
+        let result = executor.in_action(batches).await.flatten();
         result.map_err(|error| scope.timeout.told(error))
     }
 }
@@ -281,11 +284,13 @@ pub(super) async fn run(
     session: &Option<&mut ClientSession>,
     mut operation: operation::BulkWrite<'_>,
 ) -> Result<CollectionBulkWriteResult> {
-    let (executor, _in_progress) = executor.begin_action()?;
-    loop {
-        let outcome = exec::execute_in(&executor, handle(session), &mut operation).await;
-        if let Progress::Done(result) = operation.take(outcome) {
-            return result;
+    let batches = async {
+        loop {
+            let outcome = exec::execute_in(executor, handle(session), &mut operation).await;
+            if let Progress::Done(result) = operation.take(outcome) {
+                break result;
+            }
         }
-    }
+    };
+    executor.in_action(batches).await.flatten()
 }

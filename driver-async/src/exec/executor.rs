@@ -34,8 +34,11 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Executor {
     inner: Arc<Inner>,
-    /// Whether what it runs is part of an action that had begun before the client was shut down.
-    is_in_action: bool,
+}
+
+tokio::task_local! {
+    /// Set while what runs is part of something that had begun before a shutdown.
+    static BEGUN: ();
 }
 
 #[derive(Debug)]
@@ -63,7 +66,6 @@ impl Executor {
                 clean_up: CleanUp::default(),
                 lingering: Arc::new(Semaphore::new(MOST_LINGERING)),
             }),
-            is_in_action: false,
         }
     }
 
@@ -148,10 +150,13 @@ impl Executor {
             return Err(Error::shutdown());
         }
         let progress = &self.inner.progress;
-        if cleans_up || self.is_in_action {
+        if cleans_up {
             progress.begin();
-        } else {
-            progress.begin_if_open()?;
+        } else if let Err(error) = progress.begin_if_open() {
+            if BEGUN.try_with(|()| ()).is_err() {
+                return Err(error);
+            }
+            progress.begin();
         }
         Ok(InProgress {
             progress,
@@ -159,18 +164,16 @@ impl Executor {
         })
     }
 
-    /// Begins an action of several commands, which a shutdown lets go on: it is what runs them.
+    /// Runs an action of several commands. A shutdown waits for it, also between two of them.
     ///
     /// # Errors
-    /// A shutdown error.
-    pub(crate) fn begin_action(&self) -> Result<(Self, BackgroundOperation)> {
+    /// A shutdown error when the client was shut down before.
+    pub(crate) async fn in_action<T>(&self, action: impl Future<Output = T>) -> Result<T> {
         self.inner.progress.begin_if_open()?;
         let in_progress = BackgroundOperation(self.clone());
-        let executor = Self {
-            inner: Arc::clone(&self.inner),
-            is_in_action: true,
-        };
-        Ok((executor, in_progress))
+        let output = BEGUN.scope((), action).await;
+        drop(in_progress);
+        Ok(output)
     }
 
     /// Counts work of several operations in the background as in progress while the result
@@ -267,7 +270,7 @@ impl Detached {
     {
         let background = Arc::clone(&self.background);
         let in_progress = self.executor.begin_background_operation();
-        let future = in_same_role(future);
+        let future = in_same_role(BEGUN.scope((), future));
         background.spawn_detached(async move {
             let output = future.await;
             // Both are kept until the end: the client, and the runtime even before a first

@@ -349,7 +349,10 @@ async fn run_until<O: Operation>(
                 deprioritized.extend(failure.address.filter(|_| elsewhere));
                 if let Some(wait) = wait {
                     let pause = pin!(clock::sleep(wait));
-                    call.executor.unless_closing(pause).await?;
+                    match call.operation.cleans_up() {
+                        true => pause.await,
+                        false => call.executor.unless_closing(pause).await?,
+                    }
                 }
             }
             Decision::GiveUp(error) => {
