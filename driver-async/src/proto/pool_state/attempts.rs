@@ -38,6 +38,9 @@ impl<T, W> PoolState<T, W> {
     /// Notes that an attempt has failed, before anybody draws conclusions from that: the check-out
     /// that it was made for is to learn the error itself, and not that the pool was cleared for it.
     pub(crate) fn failing(&mut self, slot: &Slot) {
+        if let Some(attempt) = self.attempt_mut(slot.id) {
+            attempt.is_failing = true;
+        }
         if let Some(ticket) = self.owner_of(slot.id)
             && let Some(waiter) = self.waiting.get_mut(&ticket)
         {
@@ -62,10 +65,13 @@ impl<T, W> PoolState<T, W> {
             Failure::Interrupted | Failure::Dropped => (ConnectionClosedReason::Dropped, None),
         };
         let owner = self.owner_of(slot.id);
+        let is_told = self.attempt_mut(slot.id).is_some_and(|it| it.is_told);
         let was_filling = self.end_attempt(slot.id);
         self.forget(slot.id, slot.generation);
-        self.journal
-            .closed(slot.id, reason, error, &mut effects.events);
+        if !is_told {
+            self.journal
+                .closed(slot.id, reason, error, &mut effects.events);
+        }
         if let Some(ticket) = owner
             && let Failure::Error(error) = failure
             && let Some(waiter) = self.waiting.remove(&ticket)
@@ -124,6 +130,32 @@ impl<T, W> PoolState<T, W> {
         }
     }
 
+    /// Reports the attempts that a clearing or closing ends as closed, before those who waited for
+    /// them learn of it. One that has failed by itself is reported with its own error.
+    pub(super) fn tell_of_ended_attempts(
+        &mut self,
+        reason: ConnectionClosedReason,
+        effects: &mut Effects<T, W>,
+    ) {
+        let is_closed = self.phase == Phase::Closed;
+        let mut ended = Vec::new();
+        for (id, known) in &mut self.known {
+            let is_over = is_closed || self.generations.is_stale(known.generation);
+            if let Some(attempt) = &mut known.attempt
+                && is_over
+                && !attempt.is_failing
+                && !attempt.is_told
+            {
+                attempt.is_told = true;
+                ended.push(*id);
+            }
+        }
+        ended.sort_unstable();
+        for id in ended {
+            self.journal.closed(id, reason, None, &mut effects.events);
+        }
+    }
+
     /// Ends the attempts that nobody has waited for since long ago.
     pub(super) fn end_abandoned(&mut self, now: Instant, effects: &mut Effects<T, W>) {
         let Some(limit) = self.limits.max_abandoned else {
@@ -171,13 +203,17 @@ impl<T, W> PoolState<T, W> {
             waiter.attempt = Some(id);
             *ticket
         });
-        if let Some(attempt) = self.known.get_mut(&id).and_then(|it| it.attempt.as_mut()) {
+        if let Some(attempt) = self.attempt_mut(id) {
             attempt.owner = owner;
         }
     }
 
     fn has_room(&self) -> bool {
         self.pending < self.limits.max_connecting && self.total() < self.limits.max_total
+    }
+
+    fn attempt_mut(&mut self, id: u32) -> Option<&mut Attempt> {
+        self.known.get_mut(&id)?.attempt.as_mut()
     }
 
     fn owner_of(&self, id: u32) -> Option<Ticket> {
@@ -206,6 +242,8 @@ impl<T, W> PoolState<T, W> {
                 created: now,
                 owner,
                 is_abandoned: false,
+                is_failing: false,
+                is_told: false,
             }),
         };
         self.known.insert(slot.id, known);
@@ -238,6 +276,7 @@ impl<T, W> PoolState<T, W> {
         let known = self.known.get(&slot.id);
         let attempt = known.and_then(|known| known.attempt.as_ref());
         let is_abandoned = attempt.is_some_and(|attempt| attempt.is_abandoned);
+        let is_told = attempt.is_some_and(|attempt| attempt.is_told);
         self.end_attempt(slot.id);
         let service_id = service_id.filter(|_| self.limits.load_balanced);
         let generation = service_id.map_or(slot.generation, |id| self.generations.join(id));
@@ -252,7 +291,10 @@ impl<T, W> PoolState<T, W> {
             known.generation = generation;
             known.attempt = None;
         }
-        if self.phase == Phase::Closed {
+        if is_told {
+            self.forget(member.id, generation);
+            effects.closed.push(member);
+        } else if self.phase == Phase::Closed {
             self.remove(member, ConnectionClosedReason::PoolClosed, None, effects);
         } else if self.generations.is_stale(generation) {
             self.remove(member, ConnectionClosedReason::Stale, None, effects);

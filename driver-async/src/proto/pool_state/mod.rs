@@ -98,6 +98,10 @@ struct Attempt {
     owner: Option<Ticket>,
     /// Whether it was ended because nobody had waited for it since long ago.
     is_abandoned: bool,
+    /// Whether it has failed, and the pool is about to learn of it.
+    is_failing: bool,
+    /// Whether it was reported as closed, for a clearing or closing that ends it.
+    is_told: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,6 +194,7 @@ impl<T, W> PoolState<T, W> {
             self.is_unused(id, known) && self.generations.is_stale(known.generation)
         };
         effects.interrupt.extend(self.interrupts(stale));
+        self.tell_of_ended_attempts(ConnectionClosedReason::Stale, &mut effects);
         self.remove_perished(now, &mut effects);
         self.finish(now, &mut effects);
         effects
@@ -209,6 +214,7 @@ impl<T, W> PoolState<T, W> {
         }
         self.refuse_all(Refusal::Closed, &mut effects);
         effects.interrupt = self.interrupts(|id, known| self.is_unused(id, known));
+        self.tell_of_ended_attempts(ConnectionClosedReason::PoolClosed, &mut effects);
         self.journal.closed_pool(&mut effects.events);
         self.finish(now, &mut effects);
         effects
