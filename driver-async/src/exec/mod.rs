@@ -317,11 +317,14 @@ async fn run_until<O: Operation>(
     loop {
         let deadline = &call.selects_until(selection_limit);
         let (executor, cleans_up) = (call.executor, call.operation.cleans_up());
-        let selected = {
-            let selection = pin!(select(call, &deprioritized, deadline));
-            match cleans_up {
-                true => selection.await,
-                false => executor.unless_closing(selection).await.flatten(),
+        let selected = match select_at_once(call, &deprioritized) {
+            Some(server) => Ok(server),
+            None => {
+                let selection = pin!(select(call, &deprioritized, deadline));
+                match cleans_up {
+                    true => selection.await,
+                    false => executor.unless_closing(selection).await.flatten(),
+                }
             }
         };
         let mut failure = match selected {
@@ -364,6 +367,17 @@ async fn run_until<O: Operation>(
             }
         }
     }
+}
+
+fn select_at_once<O: Operation>(
+    call: &Call<'_, O>,
+    deprioritized: &[ServerAddress],
+) -> Option<Selected> {
+    if !deprioritized.is_empty() || call.pinned_to().is_some() {
+        return None;
+    }
+    let wanted = call.operation.selection().wanted()?;
+    call.executor.topology().select_at_once(wanted)
 }
 
 async fn select<O: Operation>(

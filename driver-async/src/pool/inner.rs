@@ -162,6 +162,13 @@ impl<C: Connect> Inner<C> {
         if own_events > 0 {
             tell(own_events);
         }
+        if !effects.is_quiet() {
+            self.perform(effects);
+        }
+        result
+    }
+
+    fn perform(&self, effects: Effects<C>) {
         for waker in effects.wake {
             waker.wake();
         }
@@ -180,7 +187,6 @@ impl<C: Connect> Inner<C> {
         if effects.settled {
             self.settled.notify_waiters();
         }
-        result
     }
 
     pub(super) fn announce_creation(&self) {

@@ -16,9 +16,22 @@ use crate::{
 };
 
 impl Topology {
+    /// The one server that takes writes, if that is wanted and nobody has to wait for it or hear of
+    /// it. This is the usual case, and costs one atomic load and no allocation.
+    pub(crate) fn select_at_once(&self, wanted: Wanted<'_>) -> Option<Selected> {
+        let takes_writable = matches!(
+            wanted,
+            Wanted::Write | Wanted::Read(ReadPreference::Primary)
+        );
+        if !takes_writable || !self.has_started() || is_logged_in_full() {
+            return None;
+        }
+        let snapshot = self.snapshot();
+        let server = snapshot.writable.as_ref();
+        server.map(|server| Selected::new(Arc::clone(server)))
+    }
+
     /// A server that can serve what is wanted, as soon as there is one.
-    ///
-    /// The usual case, one server that takes writes, costs one atomic load and no allocation.
     ///
     /// # Errors
     /// A server-selection error at the deadline, at once when what is wanted cannot be met by any
@@ -51,15 +64,6 @@ impl Topology {
         deadline: &Deadline,
         log: &SelectionLog<'_>,
     ) -> Result<Selected> {
-        if deprioritized.is_empty()
-            && matches!(
-                wanted,
-                Wanted::Write | Wanted::Read(ReadPreference::Primary)
-            )
-            && let Some(server) = &self.snapshot().writable
-        {
-            return Ok(Selected::new(Arc::clone(server)));
-        }
         let snapshot = self.snapshot_owned();
         if let Some(server) = self.choose(&snapshot, wanted, deprioritized)? {
             return Ok(Selected::new(server));

@@ -45,6 +45,18 @@ impl<T, W> Default for Effects<T, W> {
     }
 }
 
+impl<T, W> Effects<T, W> {
+    /// Whether nothing follows but events and the end of connections, as after most changes.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.wake.is_empty()
+            && self.interrupt.is_empty()
+            && self.connect.is_empty()
+            && self.verify.is_empty()
+            && self.alarm.is_none()
+            && !self.settled
+    }
+}
+
 /// An established connection and what the pool knows about it.
 #[derive(Debug)]
 pub(crate) struct Member<T> {
@@ -225,6 +237,13 @@ pub(crate) struct Limits {
     pub back_off: Option<std::time::Duration>,
     /// Whether generations are counted for each service behind a load balancer.
     pub load_balanced: bool,
+}
+
+impl Limits {
+    /// Whether the pool never does anything without an occasion.
+    pub(super) fn ask_for_nothing(&self) -> bool {
+        self.min_total == 0 && self.max_idle.is_none() && self.max_abandoned.is_none()
+    }
 }
 
 pub(super) fn cleared(message: String) -> Error {

@@ -257,6 +257,9 @@ impl<T, W> PoolState<T, W> {
     /// What follows from any change: those who wait get what is free, the pool makes the
     /// connections that it lacks, and the shell learns when it is next to look.
     fn finish(&mut self, now: Instant, effects: &mut Effects<T, W>) {
+        if self.waiting.is_empty() && self.limits.ask_for_nothing() {
+            return;
+        }
         if !self.waiting.is_empty() {
             self.distribute(now, effects);
             self.last_waited = Some(now);

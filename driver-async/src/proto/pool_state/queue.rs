@@ -38,7 +38,10 @@ impl<T, W> PoolState<T, W> {
         let mut effects = Effects::default();
         self.journal.check_out_started(&mut effects.events);
         let step = self.advance(now, now, is_here, &mut effects);
-        self.finish(now, &mut effects);
+        // An idle connection that is handed out leaves nothing else to do.
+        if !matches!(step, Step::Ready(_)) || !effects.closed.is_empty() {
+            self.finish(now, &mut effects);
+        }
         (step, effects)
     }
 
