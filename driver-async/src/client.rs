@@ -24,10 +24,10 @@ use crate::{
 /// servers that the sessions have ended.
 ///
 /// Cursors and transactions that are dropped unfinished are ended on the servers in the background,
-/// also when the runtime that they were used on has ended. A process that ends stops that work: what
-/// it dropped at the last moment stays on the servers until they end it themselves, idle cursors
-/// after 10 minutes by default and transactions after one. To end everything first, await
-/// [`Client::shutdown`].
+/// also when the runtime that they were used on has ended. If the process exits
+/// first, cursors and transactions dropped just before remain on the servers until they time out:
+/// idle cursors after 10 minutes by default, transactions after one. Await [`Client::shutdown`] to
+/// end everything first.
 ///
 /// A client that was used before `fork()` belongs to the parent process. In the child its operations
 /// fail with an invalid-argument error, and dropping it leaves the parent's connections alone.

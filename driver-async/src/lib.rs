@@ -41,25 +41,25 @@
 //! write took effect is not known, as with any lost connection.
 //!
 //! What other callers can use goes on: an attempt to connect continues under `connectTimeoutMS` and
-//! fills the pool, so callers with less patience than a login takes still get a connection in the
-//! end; a cursor's `getMore` and a change stream's resumption run to their end, and the next step
-//! takes up the result. A dropped cursor is closed on its server in the background, and one that
+//! fills the pool, so callers whose timeout is shorter than a login still get a connection
+//! eventually; a cursor's `getMore` and a change stream's resumption run to completion, and the next
+//! step returns their result. A dropped cursor is closed on its server in the background, and one that
 //! was about to be opened as well; a transaction that was left open is aborted.
 //!
-//! A future that is kept but not polled keeps the connection of its operation. A cursor or change
-//! stream that rests keeps none (except behind a load balancer, where the connection belongs to it).
+//! An operation's future that is not polled holds its connection. An idle cursor or change stream
+//! holds none (except behind a load balancer, where the connection belongs to it).
 //!
 //! # Runtimes and blocking code
-//! Operations must be awaited on a tokio runtime with I/O enabled, of any kind; outside of one they
-//! fail with an invalid-argument error. A client can be used on several runtimes at once, and does
+//! Operations must be awaited on a tokio runtime of any kind with I/O enabled; elsewhere they fail
+//! with an invalid-argument error. A client can be used on several runtimes at once, and does
 //! not belong to any of them: a connection moves to the runtime of the operation that uses it.
 //!
-//! The driver has one thread of its own, shared by all clients of the process. It monitors the
-//! servers, opens connections, keeps the pools, cleans up after cursors and sessions, and times
-//! everything. It starts with the first operation and ends with the last client, after what was
-//! left to clean up. Whatever the application's runtimes do, this thread goes on: heartbeats are
-//! sent while every worker computes, and time limits, `timeoutMS` among them, count real time even
-//! where `tokio::time::pause` has stopped the clock. When the process ends, it ends at once; call
+//! The driver runs one background thread, shared by all clients of the process. It monitors servers,
+//! opens connections, maintains the pools, closes abandoned cursors and sessions, and runs all
+//! timers. It starts with the first operation and ends after the last client is gone and cleaned up.
+//! This thread keeps running even if the application's runtimes are blocked or shut down: heartbeats
+//! are sent while every worker computes, and time limits, including `timeoutMS`, count real time
+//! even where `tokio::time::pause` has stopped the clock. It ends with the process; call
 //! [`Client::shutdown`] first to have everything closed on the servers.
 //!
 //! For blocking code there is `motorcade-sync`, the same driver with `.run()` in place of `.await`.

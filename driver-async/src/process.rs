@@ -40,7 +40,7 @@ impl Process {
             Ok(())
         } else {
             Err(Error::invalid_argument(
-                "this client was used before fork(): make a new client in the child process",
+                "this client was used before fork(): create a new client in the child process",
             ))
         }
     }
@@ -130,7 +130,7 @@ mod tests {
         owner.0.fetch_add(1, Ordering::Relaxed);
         for refused in [owner.check(), owner.claim()] {
             let message = refused.unwrap_err().to_string();
-            assert!(message.contains("make a new client"), "{message}");
+            assert!(message.contains("create a new client"), "{message}");
         }
     }
 

@@ -1,6 +1,9 @@
 //! Shutting a client down.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_core::future::BoxFuture;
 
@@ -15,6 +18,9 @@ use crate::{
 
 /// How long an operation without a timeout may go on, unless the caller says otherwise.
 const GRACE_PERIOD: Duration = Duration::from_secs(10);
+
+/// How long ending the sessions, and telling event handlers of the end, may each take beyond that.
+const LAST_STEPS: Duration = Duration::from_secs(1);
 
 /// How many sessions one `endSessions` command ends (driver sessions specification).
 const SESSIONS_AT_ONCE: usize = 10_000;
@@ -37,11 +43,11 @@ impl Client {
     /// selected, for a connection, or, as a change stream or a tailable cursor does, for data.
     /// Operations that are running may finish: until their own timeout, or without one for
     /// [`Shutdown::grace_period`], 10 seconds by default. A bulk write of several commands counts as
-    /// one operation. What still runs then is ended.
+    /// one operation. Operations still running after that are ended with the same error.
     ///
     /// Cursors that were dropped before are closed on the servers, and transactions aborted, before
-    /// this returns, if their servers answer in that time. Nothing reconnects afterwards, and
-    /// shutting down again does nothing.
+    /// this returns, if their servers answer in that time. The client does not reconnect afterwards.
+    /// A second shutdown has no effect.
     ///
     /// [`ErrorKind::Shutdown`]: crate::error::ErrorKind::Shutdown
     pub fn shutdown(self) -> Shutdown {
@@ -78,18 +84,25 @@ impl IntoFuture for Shutdown {
             if executor.check_process().is_err() {
                 return;
             }
+            let until = clock::now().checked_add(self.grace_period);
             if !self.immediate && executor.topology().has_started() {
-                executor.end_operations(self.grace_period).await;
+                executor.end_operations(until).await;
                 let ending = end_sessions(executor, self.client.concerns().timeout);
-                // A server may be out of reach.
-                let until = clock::now().checked_add(self.grace_period);
-                let _ = clock::timeout_at(until, ending).await;
+                let _ = clock::timeout_at(or_a_moment(until), ending).await;
             }
             let servers = Arc::clone(&executor.topology().snapshot().servers);
             executor.topology().close();
-            executor.topology().delivered(&servers).await;
+            let delivered = executor.topology().delivered(&servers);
+            let _ = clock::timeout_at(or_a_moment(until), delivered).await;
         })
     }
+}
+
+/// The end of the grace period, or a moment from now if operations have used that up: a server may
+/// be out of reach, and an event handler may block.
+fn or_a_moment(until: Option<Instant>) -> Option<Instant> {
+    let moment = clock::now().checked_add(LAST_STEPS);
+    until.zip(moment).map(|(until, moment)| until.max(moment))
 }
 
 impl private::Sealed for Shutdown {}

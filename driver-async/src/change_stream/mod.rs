@@ -82,7 +82,7 @@ use tail::Tail;
 /// # Cancellation
 /// Any future of a stream may be dropped: a request that has begun, or the opening of a new cursor
 /// after an error, runs to its end by itself, the next call takes up its result, and no event is
-/// lost. A stream that nobody polls keeps no connection from others once the server has answered,
+/// lost. A stream that is not polled holds no connection once the server has replied,
 /// except behind a load balancer. A dropped stream is closed on the server in the background;
 /// [`ChangeStream::close`] waits for that.
 pub struct ChangeStream<T> {

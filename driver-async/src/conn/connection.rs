@@ -203,10 +203,16 @@ impl Connection {
     /// Registers the socket with the current runtime instead.
     ///
     /// # Errors
-    /// An I/O error; the connection is not reusable then.
+    /// An I/O error, and an invalid-argument error when the current runtime has no I/O. The
+    /// connection is not reusable then.
     pub(crate) fn move_to_current_runtime(&mut self) -> Result<()> {
         let moved = self.stream.move_to_current_runtime();
-        moved.map_err(|error| self.failed(error.into()))
+        moved.map_err(|error| {
+            self.failed(match error.kind() {
+                io::ErrorKind::Unsupported => Error::invalid_argument(error.to_string()),
+                _ => error.into(),
+            })
+        })
     }
 
     /// Takes over what the handshake's reply says.

@@ -3,6 +3,8 @@
 use bytes::BytesMut;
 use parking_lot::Mutex;
 
+use crate::process::PerProcess;
+
 /// The largest buffer that a connection keeps from one message to the next. A pool may have
 /// hundreds of connections, most of them idle.
 pub(super) const KEPT: usize = 64 * 1024;
@@ -22,25 +24,25 @@ pub(super) static INBOUND: Spare<BytesMut> = Spare::new();
 /// If each connection freed its own after a large message, a stream of such messages would pay for
 /// an allocation each; if each kept its own, an idle pool would hold megabytes for each connection.
 #[derive(Debug)]
-pub(super) struct Spare<B> {
-    buffers: Mutex<Vec<B>>,
+pub(super) struct Spare<B: 'static> {
+    buffers: PerProcess<Mutex<Vec<B>>>,
 }
 
-impl<B> Spare<B> {
+impl<B: 'static> Spare<B> {
     const fn new() -> Self {
         Self {
-            buffers: parking_lot::const_mutex(Vec::new()),
+            buffers: PerProcess::new(),
         }
     }
 
     /// The buffer that was put back last, which is the likeliest to be in the processor's cache.
     pub(super) fn take(&self) -> Option<B> {
-        self.buffers.lock().pop()
+        self.buffers.get().lock().pop()
     }
 
     /// Keeps a buffer for the next large message, unless there are enough.
     pub(super) fn put(&self, buffer: B) {
-        let mut buffers = self.buffers.lock();
+        let mut buffers = self.buffers.get().lock();
         if buffers.len() < COUNT {
             buffers.push(buffer);
         }

@@ -298,13 +298,13 @@ where
     }
 }
 
-/// For code that reads or writes a file in GridFS through the traits of [`std::io`]. Turning it
-/// back with `?` gives the same kind of error again.
 /// Whether a limit of the driver's, and not the operating system, found that time was up.
 pub(crate) fn is_limit(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none()
 }
 
+/// For code that reads or writes a file in GridFS through the traits of [`std::io`]. Turning it
+/// back with `?` gives the same kind of error again.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &*error.kind {

@@ -4,7 +4,6 @@ use std::{
     future::pending,
     io,
     pin::Pin,
-    sync::OnceLock,
     task::{Context, Poll},
     thread,
 };
@@ -12,6 +11,8 @@ use std::{
 use futures_core::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle};
+
+use crate::process::PerProcess;
 
 /// Spawns a listener's future: on the current runtime, which on a delivery thread is that of the
 /// client's first operation. Where there is none, or it ends before the future has begun, the
@@ -62,19 +63,18 @@ impl Drop for Callback {
 ///
 /// # Errors
 /// The operating system's error when it gives no thread.
-fn runtime() -> io::Result<&'static Handle> {
-    static RUNTIME: OnceLock<Handle> = OnceLock::new();
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn = TURN.lock();
-    if let Some(runtime) = RUNTIME.get() {
-        return Ok(runtime);
+fn runtime() -> io::Result<Handle> {
+    static RUNTIME: PerProcess<Mutex<Option<Handle>>> = PerProcess::new();
+    let mut made = RUNTIME.get().lock();
+    if let Some(runtime) = &*made {
+        return Ok(runtime.clone());
     }
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
     thread::Builder::new()
         .name("motorcade-callbacks".to_owned())
         .spawn(move || runtime.block_on(pending::<()>()))?;
-    Ok(RUNTIME.get_or_init(|| handle))
+    Ok(made.insert(handle).clone())
 }
 
 #[cfg(test)]

@@ -45,20 +45,19 @@ use crate::address::ServerAddress;
 /// The events of an operation are delivered on the thread that runs it, before the operation
 /// returns, unless another thread is delivering events of that kind at the moment. What happens in
 /// the background (monitoring, connections opened in advance, commands that clean up) is delivered
-/// on threads that the driver has for that. So a handler that blocks delays no timer and no check of
-/// a server, only the operations whose events it receives and the events that follow. A check that
-/// needs a new connection gives the handler up to 100 ms to hear of it first.
+/// on threads that the driver has for that. A blocking handler does not delay timers or monitoring. It
+/// delays the operations whose events it receives, and the events that follow. Before a check opens
+/// a new connection, the driver waits up to 100 ms for the handler to be told of the check.
 ///
-/// An operation delivers its own events of discovery and of a pool and at most 16 that other threads
-/// add meanwhile; the rest is delivered on the driver's own thread. When 1024 events of a pool
-/// wait for a slow handler, further operations on it wait before they check out a connection, as
-/// they would if each called the handler itself. Events that belong to an operation that has begun
+/// An operation delivers its own events of discovery and of a pool and up to 16 events added by other
+/// threads in the meantime; a thread of the driver delivers the rest. When 1024 events of a pool
+/// wait for a slow handler, further operations on it wait before they check out a connection. Events that belong to an operation that has begun
 /// are always accepted, and so are those of the background; nothing is dropped. The operations
 /// that a handler runs itself, on the thread that calls it, do not wait.
 ///
 /// The future of an async callback runs on the current runtime; on a thread of the driver, on that
-/// of the client's first operation, and so do the tasks that a handler spawns there. A runtime
-/// without threads of its own runs them when something waits on it. If the runtime is shut down
+/// of the client's first operation, and so do the tasks that a handler spawns there. A
+/// current-thread runtime runs them only while it is driven. If the runtime is shut down
 /// before the future has begun, or there is none, the future runs on a thread of the driver that
 /// serves only such futures.
 ///

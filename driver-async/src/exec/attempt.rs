@@ -226,13 +226,11 @@ impl<O: Operation> Call<'_, O> {
                 false => exchange.await,
             }
         };
-        if let Some(session) = &mut self.session {
-            if self.opens_cursor {
-                session.opening_ended();
-            }
-            if outcome.is_ok() && !connection.is_streaming() {
-                session.reply_read();
-            }
+        if outcome.is_ok()
+            && !connection.is_streaming()
+            && let Some(session) = &mut self.session
+        {
+            session.reply_read();
         }
         let outcome = outcome.and_then(|reply| {
             self.executor.advance_cluster_time(reply.document());
@@ -245,6 +243,9 @@ impl<O: Operation> Call<'_, O> {
             }
         });
         monitored.end(outcome.as_ref()).told().await;
+        if let Some(session) = self.session.as_mut().filter(|_| self.opens_cursor) {
+            session.opening_ended();
+        }
         outcome
             .and_then(|reply| self.read(&reply, &target))
             .map_err(|error| error.with_command(self.operation.name()))
@@ -335,7 +336,9 @@ impl<O: Operation> Call<'_, O> {
         // A write error in front may hide a write concern error that tells of the server's state.
         let told = error.server_response().and_then(error_rules::told_by);
         let error = told.as_ref().unwrap_or(error);
-        if error.is_network() || error.state_change().is_some() {
+        // The end of a runtime is no fault of the server.
+        let is_here = connection.runtime() == RuntimeId::current();
+        if is_here && error.is_network() || error.state_change().is_some() {
             self.executor.topology().report_operation_error(
                 server,
                 error,

@@ -1,6 +1,11 @@
 //! What all operations of one client share.
 
-use std::{mem, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    mem,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use arc_swap::ArcSwap;
 use bson::RawDocument;
@@ -193,10 +198,10 @@ impl Executor {
     }
 
     /// Begins the shutdown: no operation begins or waits from now on. Returns when none is in
-    /// progress; one without a deadline may go on for `grace`.
-    pub(crate) async fn end_operations(&self, grace: Duration) {
+    /// progress; one without a deadline may go on until `until`.
+    pub(crate) async fn end_operations(&self, until: Option<Instant>) {
         self.inner.progress.close();
-        self.inner.progress.ended(grace).await;
+        self.inner.progress.ended(until).await;
     }
 
     pub(crate) fn take_session(&self) -> ServerSession {

@@ -36,6 +36,8 @@ impl GivenUp {
             && let Some(place) = executor.place_to_linger()
         {
             executor.spawn(async move {
+                // Its own runtime may be gone, or stand still.
+                let _: Result<()> = connection.move_to_current_runtime();
                 connection.end(&patience()).await;
                 drop(connection);
                 drop((going_on, place));
@@ -52,8 +54,7 @@ impl GivenUp {
 /// Waits until servers have looked at the commands, or are out of reach; no longer than half of the
 /// time that is left until the deadline, as a command is to follow.
 pub(super) async fn over(commands: impl IntoIterator<Item = GivenUp>, deadline: &Deadline) {
-    // Their tasks may be on a runtime that nobody drives, so this has a limit of its own. All
-    // have begun, so one limit is enough for all.
+    // All have begun, so one limit is enough for all.
     let left = deadline.remaining().map(|left| left / 2);
     let limit = Deadline::after_optional(left, Cause::Operation).or_earlier(patience());
     let all_over = async {

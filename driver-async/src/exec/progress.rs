@@ -32,8 +32,10 @@ pub(super) struct Progress {
     latest: AtomicU64,
     start: Instant,
     is_closing: AtomicBool,
-    /// Rings when the shutdown begins, and whenever the last operation ends.
-    changed: Notify,
+    /// Rings when the shutdown begins.
+    closing: Notify,
+    /// Rings when the last operation of a kind ends while the client is shut down.
+    ended: Notify,
 }
 
 /// Whether an operation in progress has a deadline.
@@ -51,7 +53,8 @@ impl Progress {
             latest: AtomicU64::new(0),
             start: clock::now(),
             is_closing: AtomicBool::new(false),
-            changed: Notify::new(),
+            closing: Notify::new(),
+            ended: Notify::new(),
         }
     }
 
@@ -85,7 +88,7 @@ impl Progress {
         let at = at.saturating_duration_since(self.start).as_micros();
         let at = u64::try_from(at).unwrap_or(u64::MAX);
         self.latest.fetch_max(at, Ordering::Relaxed);
-        self.bounded.fetch_add(1, Ordering::Relaxed);
+        self.bounded.fetch_add(1, Ordering::SeqCst);
         self.end(Bound::None);
         Bound::Deadline
     }
@@ -95,32 +98,30 @@ impl Progress {
             Bound::None => &self.unbounded,
             Bound::Deadline => &self.bounded,
         };
-        if count.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.changed.notify_waiters();
+        // Only a shutdown waits for this, and it looks after it has begun.
+        if count.fetch_sub(1, Ordering::SeqCst) == 1 && self.is_closing() {
+            self.ended.notify_waiters();
         }
     }
 
     /// From now on no operation begins or waits.
     pub(super) fn close(&self) {
         self.is_closing.store(true, Ordering::SeqCst);
-        self.changed.notify_waiters();
+        self.closing.notify_waiters();
     }
 
-    /// Waits until what is in progress has ended: that without a deadline for `grace` at most, the
+    /// Waits until what is in progress has ended: that without a deadline until `until` at most, the
     /// rest until its deadlines.
-    pub(super) async fn ended(&self, grace: Duration) {
-        let without_deadline = self.reached_zero(&self.unbounded);
-        let until = clock::now().checked_add(grace);
-        let _ = clock::timeout_at(until, without_deadline).await;
+    pub(super) async fn ended(&self, until: Option<Instant>) {
+        let is_zero = |count: &AtomicUsize| count.load(Ordering::SeqCst) == 0;
+        let none_unbounded = notified_when(&self.ended, || is_zero(&self.unbounded));
+        let _ = clock::timeout_at(until, none_unbounded).await;
         let latest = Duration::from_micros(self.latest.load(Ordering::Relaxed));
-        let with_deadline = self.reached_zero(&self.bounded);
-        let until = self.start.checked_add(latest);
-        let _ = clock::timeout_at(until, with_deadline).await;
-    }
-
-    async fn reached_zero(&self, count: &AtomicUsize) {
-        self.notified_when(|| count.load(Ordering::SeqCst) == 0)
-            .await;
+        let none_bounded = notified_when(&self.ended, || is_zero(&self.bounded));
+        let _ = clock::timeout_at(self.start.checked_add(latest), none_bounded).await;
+        // An operation that has ended may have left something to clean up.
+        let none_at_all = notified_when(&self.ended, || is_zero(&self.unbounded));
+        let _ = clock::timeout_at(until, none_at_all).await;
     }
 
     /// Awaits what an operation waits for; `None` when a shutdown ends the wait.
@@ -134,16 +135,16 @@ impl Progress {
             closing: None,
         }
     }
+}
 
-    async fn notified_when(&self, is_so: impl Fn() -> bool) {
-        loop {
-            let mut changed = pin!(self.changed.notified());
-            changed.as_mut().enable();
-            if is_so() {
-                return;
-            }
-            changed.await;
+async fn notified_when(notify: &Notify, is_so: impl Fn() -> bool) {
+    loop {
+        let mut notified = pin!(notify.notified());
+        notified.as_mut().enable();
+        if is_so() {
+            return;
         }
+        notified.await;
     }
 }
 
@@ -163,9 +164,9 @@ impl<F: Future> Future for UnlessClosing<'_, F> {
             return Poll::Ready(Some(output));
         }
         let progress = self.progress;
-        let closing = self
-            .closing
-            .get_or_insert_with(|| Box::pin(progress.notified_when(|| progress.is_closing())));
+        let closing = self.closing.get_or_insert_with(|| {
+            Box::pin(notified_when(&progress.closing, || progress.is_closing()))
+        });
         closing.as_mut().poll(context).map(|()| None)
     }
 }
@@ -194,6 +195,23 @@ mod tests {
         assert_eq!(progress.unbounded.load(Ordering::SeqCst), 0);
     }
 
+    #[test]
+    fn operations_that_come_and_go_wake_nobody_who_waits() {
+        let progress = Progress::new();
+        let never = pin!(pending::<()>());
+        let mut waiting = tokio_test::task::spawn(progress.unless_closing(never));
+        assert!(waiting.poll().is_pending());
+        for _ in 0..3 {
+            progress.begin();
+            let deadline = Deadline::after(LONG, Cause::Operation);
+            let bound = progress.bound(&deadline);
+            progress.end(bound);
+        }
+        assert!(!waiting.is_woken());
+        progress.close();
+        assert!(waiting.is_woken());
+    }
+
     #[tokio::test]
     async fn a_shutdown_waits_for_each_operation_until_its_own_limit() {
         let progress = Progress::new();
@@ -203,7 +221,7 @@ mod tests {
         let deadline = Deadline::from(progress.start, limit, Cause::Operation);
         assert_eq!(progress.bound(&deadline), Bound::Deadline);
         // Neither of them ever ends.
-        progress.ended(Duration::from_millis(1)).await;
+        progress.ended(Some(progress.start)).await;
         assert!(progress.start.elapsed() >= limit);
     }
 
@@ -214,7 +232,8 @@ mod tests {
         progress.begin();
         let deadline = Deadline::after(LONG, Cause::Operation);
         let bound = progress.bound(&deadline);
-        let mut ended = pin!(progress.ended(LONG));
+        progress.close();
+        let mut ended = pin!(progress.ended(Some(progress.start + LONG)));
         assert!(ended.as_mut().now_or_never().is_none());
         progress.end(Bound::None);
         assert!(ended.as_mut().now_or_never().is_none());

@@ -82,8 +82,7 @@ pub(crate) fn task_error(error: JoinError) -> Error {
     if error.is_panic() {
         return Error::internal(format!("the task of an operation ended: {error}"));
     }
-    let lost = "the connection was lost with the runtime that the operation ran on: that was shut \
-                down before the reply came";
+    let lost = "the tokio runtime of the operation was shut down before the reply arrived";
     io::Error::new(io::ErrorKind::ConnectionAborted, lost).into()
 }
 

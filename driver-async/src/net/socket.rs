@@ -3,6 +3,7 @@
 use std::{
     io::{self, IoSlice},
     mem::{self, MaybeUninit},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -31,6 +32,16 @@ enum Io {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
+}
+
+impl Io {
+    fn move_to_current_runtime(self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(tcp) => Self::Tcp(TcpStream::from_std(tcp.into_std()?)?),
+            #[cfg(unix)]
+            Self::Unix(unix) => Self::Unix(UnixStream::from_std(unix.into_std()?)?),
+        })
+    }
 }
 
 /// What waits in a socket to be read.
@@ -74,14 +85,13 @@ impl Socket {
     /// runtime before need not be there any more.
     ///
     /// # Errors
-    /// The operating system's; the socket is closed then.
+    /// The operating system's, and `Unsupported` when the current runtime has no I/O. The socket is
+    /// closed then.
     pub(super) fn move_to_current_runtime(&mut self) -> io::Result<()> {
-        let io = match self.io.take().ok_or_else(closed)? {
-            Io::Tcp(tcp) => Io::Tcp(TcpStream::from_std(tcp.into_std()?)?),
-            #[cfg(unix)]
-            Io::Unix(unix) => Io::Unix(UnixStream::from_std(unix.into_std()?)?),
-        };
-        self.io = Some(io);
+        let io = self.io.take().ok_or_else(closed)?;
+        // Whether a runtime has I/O shows only by a panic.
+        let moved = catch_unwind(AssertUnwindSafe(|| io.move_to_current_runtime()));
+        self.io = Some(moved.unwrap_or_else(|_| Err(without_io()))?);
         self.runtime = RuntimeId::current();
         Ok(())
     }
@@ -119,6 +129,14 @@ impl Drop for Socket {
             mem::forget(self.io.take());
         }
     }
+}
+
+fn without_io() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        "operations must be awaited on a tokio runtime with I/O: build it with \
+         Builder::enable_io or enable_all",
+    )
 }
 
 fn closed() -> io::Error {

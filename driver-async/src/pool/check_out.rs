@@ -32,8 +32,8 @@ pub(super) async fn check_out<C: Connect>(
     loop {
         step = match step {
             Step::<C>::Ready(member) => return Ok(PooledConnection::new(inner, member)),
-            Step::<C>::Probe(member) => probe(inner, member, here, started),
-            Step::<C>::Wait(ticket) => wait(inner, ticket, here, deadline, started).await?,
+            Step::<C>::Probe(member) => probe(inner, member, started),
+            Step::<C>::Wait(ticket) => wait(inner, ticket, deadline, started).await?,
             Step::<C>::Refused(refusal) => return Err(refusal_error(inner, refusal)),
             Step::<C>::Failed(error) => return Err(error),
         };
@@ -42,21 +42,25 @@ pub(super) async fn check_out<C: Connect>(
 
 /// Looks whether the peer has hung up, and moves the connection to the caller's runtime. Those are
 /// system calls, so they are made without the lock.
-fn probe<C: Connect>(
-    inner: &Inner<C>,
-    mut member: Box<Member<C>>,
-    here: RuntimeId,
-    started: Instant,
-) -> Step<C> {
+fn probe<C: Connect>(inner: &Inner<C>, mut member: Box<Member<C>>, started: Instant) -> Step<C> {
+    let here = RuntimeId::current();
     let connection = &mut member.connection;
-    let is_usable = !connection.has_hung_up()
-        && (connection.runtime() == here || connection.move_to_current_runtime().is_ok());
+    let has_hung_up = connection.has_hung_up();
+    if !has_hung_up
+        && connection.runtime() != here
+        && let Err(error) = connection.move_to_current_runtime()
+    {
+        // This says something about the runtime, and nothing about other connections.
+        let (now, failure) = (clock::now(), error.clone());
+        inner.change(|state| ((), state.cannot_move(member, failure, started, now)));
+        return Step::<C>::Failed(error);
+    }
     let now = clock::now();
     inner.change(|state| {
-        if is_usable {
-            state.accept(member, started, now, |it| it.runtime() == here)
-        } else {
+        if has_hung_up {
             state.replace(member, started, now, |it| it.runtime() == here)
+        } else {
+            state.accept(member, started, now, |it| it.runtime() == here)
         }
     })
 }
@@ -65,7 +69,6 @@ fn probe<C: Connect>(
 async fn wait<C: Connect>(
     inner: &Arc<Inner<C>>,
     ticket: Ticket,
-    here: RuntimeId,
     deadline: &Deadline,
     started: Instant,
 ) -> Result<Step<C>> {
@@ -75,7 +78,6 @@ async fn wait<C: Connect>(
     let mut turn = Turn {
         inner,
         ticket: Some(ticket),
-        here,
         started,
     };
     for deadline in [&of_queue, deadline] {
@@ -93,7 +95,6 @@ async fn wait<C: Connect>(
 struct Turn<'a, C: Connect> {
     inner: &'a Arc<Inner<C>>,
     ticket: Option<Ticket>,
-    here: RuntimeId,
     started: Instant,
 }
 
@@ -105,7 +106,8 @@ impl<C: Connect> Future for Turn<'_, C> {
             return Poll::Pending;
         };
         let now = clock::now();
-        let (started, here) = (self.started, self.here);
+        // The future may have come from another runtime.
+        let (started, here) = (self.started, RuntimeId::current());
         let waker = context.waker().clone();
         let step = self
             .inner

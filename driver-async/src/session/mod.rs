@@ -171,7 +171,12 @@ impl ClientSession {
         let timeout = {
             let state = self.inner.state();
             let inherited = state.timeout_of(state.transaction.options());
-            inherited.or_own(timeout)
+            let timeout = inherited.or_own(timeout);
+            match end {
+                End::Commit => timeout.started(clock::now),
+                // Its time begins when it is sent: a wait must not leave the transaction open.
+                End::Abort => timeout,
+            }
         };
         let is_to_abort = end == End::Abort && self.is_in_transaction();
         let aborting = is_to_abort.then(|| Aborting(self));

@@ -94,3 +94,21 @@ fn a_cursor_says_that_it_must_be_awaited_on_tokio() {
     let next = block_on(cursor.next()).expect("the server has more");
     assert_says_what_to_do("getMore", &next.unwrap_err());
 }
+
+#[test]
+fn an_operation_on_a_runtime_without_io_says_what_to_enable_and_costs_others_nothing() {
+    let _turn = turn();
+    let client = Client::with_options(patient(standalone(), "no-io")).unwrap();
+    let usual = single();
+    run(&usual, ping(&client)).unwrap();
+    let without_io = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    for _ in 0..3 {
+        let error = without_io.block_on(ping(&client)).unwrap_err();
+        assert_says_what_to_do("a runtime without I/O", &error);
+        assert!(error.to_string().contains("enable_io"), "{error}");
+    }
+    run(&usual, ping(&client)).unwrap();
+    run(&usual, client.shutdown());
+}

@@ -119,7 +119,10 @@ pub(super) fn is_closed(stream: &mut TlsStream<Socket>) -> bool {
         match session.read_tls(&mut &*socket) {
             Ok(0) => return true,
             Ok(_) => match session.process_new_packets() {
-                Ok(state) if state.peer_has_closed() => return true,
+                // Nobody has asked for data.
+                Ok(state) if state.peer_has_closed() || state.plaintext_bytes_to_read() > 0 => {
+                    return true;
+                }
                 Ok(_) => {}
                 Err(_) => return true,
             },

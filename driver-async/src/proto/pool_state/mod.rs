@@ -68,6 +68,8 @@ pub(crate) struct PoolState<T, W> {
     known: HashMap<u32, Known>,
     /// Connections that were taken from their users by an interrupt, who still hold them.
     recalled: HashSet<u32>,
+    /// When idle connections last had to show that the network knows them.
+    last_suspicion: Option<Instant>,
     /// Connections that have to answer before they are idle again. They count as in use.
     suspected: HashSet<u32>,
     waiting: BTreeMap<Ticket, Waiter<W>>,
@@ -128,6 +130,7 @@ impl<T, W> PoolState<T, W> {
             pending: 0,
             known: HashMap::new(),
             recalled: HashSet::new(),
+            last_suspicion: None,
             suspected: HashSet::new(),
             waiting: BTreeMap::new(),
             granted: BTreeMap::new(),

@@ -70,6 +70,27 @@ impl<T, W> PoolState<T, W> {
         (step, effects)
     }
 
+    /// Ends a check-out whose connection cannot be registered with the caller's runtime.
+    pub(crate) fn cannot_move(
+        &mut self,
+        member: Box<Member<T>>,
+        error: Error,
+        started: Instant,
+        now: Instant,
+    ) -> Effects<T, W> {
+        let mut effects = Effects::default();
+        self.failed(&error, started, now, &mut effects);
+        if self.was_recalled(&member) {
+            effects.closed.push(member);
+        } else {
+            self.in_use -= 1;
+            let reason = ConnectionClosedReason::Error;
+            self.remove(member, reason, Some(error), &mut effects);
+        }
+        self.finish(now, &mut effects);
+        effects
+    }
+
     /// Hands out a connection that was probed and is alive, unless it was interrupted meanwhile.
     pub(crate) fn accept(
         &mut self,

@@ -1,15 +1,24 @@
 //! Connections that the network may have forgotten, as it did another.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Effects, Member, PROBE_AFTER, PoolState};
 use crate::{error::Error, event::cmap::ConnectionClosedReason};
+
+/// How long after one round of pings there is no other: operations that time out because the server
+/// is slow must not add to its load, nor cost it its connections.
+const SUSPICION_INTERVAL: Duration = Duration::from_secs(10);
 
 impl<T, W> PoolState<T, W> {
     /// Takes idle connections out of reach until they have answered, after one of their kind did
     /// not. Those that were in use just now have answered.
     pub(crate) fn suspect_idle(&mut self, now: Instant) -> Effects<T, W> {
         let mut effects = Effects::default();
+        let is_too_soon = |last| now.saturating_duration_since(last) < SUSPICION_INTERVAL;
+        if self.last_suspicion.is_some_and(is_too_soon) {
+            return effects;
+        }
+        self.last_suspicion = Some(now);
         for member in std::mem::take(&mut self.idle) {
             if now.saturating_duration_since(member.idle_since) < PROBE_AFTER {
                 self.idle.push_back(member);

@@ -656,6 +656,39 @@ fn idle_connections_are_verified_after_one_of_them_did_not_answer() {
 }
 
 #[test]
+fn operations_that_keep_timing_out_cause_one_round_of_pings() {
+    let now = Instant::now();
+    let mut state = state(1);
+    let held = new_member(&mut state, now);
+    let _ = state.check_in(held, None, now);
+    let later = now + PROBE_AFTER;
+    let mut suspects = state.suspect_idle(later).verify;
+    let _ = state.verified(suspects.remove(0), None, later);
+    assert!(state.suspect_idle(later).verify.is_empty());
+    let much_later = later + Duration::from_secs(10);
+    assert_eq!(state.suspect_idle(much_later).verify.len(), 1);
+}
+
+#[test]
+fn a_connection_that_cannot_move_costs_no_other() {
+    let now = Instant::now();
+    let mut state = state(2);
+    let held = [new_member(&mut state, now), new_member(&mut state, now)];
+    for member in held {
+        let _ = state.check_in(member, None, now);
+    }
+    let (Step::Probe(foreign), _) = state.check_out(now, |_| false) else {
+        panic!("expected a connection of another runtime");
+    };
+    let effects = state.cannot_move(foreign, broken(), now, now);
+    assert_eq!(
+        names(&effects),
+        ["Failed ConnectionError", "Closed 2 Error"]
+    );
+    assert_eq!((state.counts().idle, state.counts().total), (1, 1));
+}
+
+#[test]
 fn a_suspected_connection_keeps_its_place_until_it_has_answered_or_not() {
     let now = Instant::now();
     let mut state = state(2);
