@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{
     clean_up::CleanUp,
-    progress::{Bound, Progress},
+    progress::{Begun, Bound, Progress},
 };
 use crate::{
     background::Background,
@@ -39,11 +39,6 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Executor {
     inner: Arc<Inner>,
-}
-
-tokio::task_local! {
-    /// Set while what runs is part of something that had begun before a shutdown.
-    static BEGUN: ();
 }
 
 #[derive(Debug)]
@@ -83,10 +78,10 @@ impl Executor {
             && !self.inner.topology.is_closed()
         {
             let in_progress = self.begin_background_operation();
-            background.spawn(async move {
+            background.spawn(Begun::CleanUp.scope(async move {
                 future.await;
                 drop(in_progress);
-            });
+            }));
         }
     }
 
@@ -158,7 +153,7 @@ impl Executor {
         if cleans_up {
             progress.begin();
         } else if let Err(error) = progress.begin_if_open() {
-            if BEGUN.try_with(|()| ()).is_err() {
+            if Begun::current().is_none() {
                 return Err(error);
             }
             progress.begin();
@@ -176,7 +171,7 @@ impl Executor {
     pub(crate) async fn in_action<T>(&self, action: impl Future<Output = T>) -> Result<T> {
         self.inner.progress.begin_if_open()?;
         let in_progress = BackgroundOperation(self.clone());
-        let output = BEGUN.scope((), action).await;
+        let output = Begun::Action.scope(action).await;
         drop(in_progress);
         Ok(output)
     }
@@ -275,7 +270,7 @@ impl Detached {
     {
         let background = Arc::clone(&self.background);
         let in_progress = self.executor.begin_background_operation();
-        let future = in_same_role(BEGUN.scope((), future));
+        let future = in_same_role(Begun::Action.scope(future));
         background.spawn_detached(async move {
             let output = future.await;
             // Both are kept until the end: the client, and the runtime even before a first

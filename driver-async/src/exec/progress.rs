@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_core::future::BoxFuture;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::futures::TaskLocalFuture};
 
 use crate::{
     clock,
@@ -43,6 +43,30 @@ pub(super) struct Progress {
 pub(super) enum Bound {
     None,
     Deadline,
+}
+
+tokio::task_local! {
+    /// Set while what runs is part of something that had begun before a shutdown.
+    static BEGUN: Begun;
+}
+
+/// What an operation is part of that a shutdown lets go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begun {
+    /// An action of several operations.
+    Action,
+    /// What was dropped is cleaned up. It may also wait.
+    CleanUp,
+}
+
+impl Begun {
+    pub(super) fn current() -> Option<Self> {
+        BEGUN.try_with(|begun| *begun).ok()
+    }
+
+    pub(super) fn scope<F: Future>(self, future: F) -> TaskLocalFuture<Self, F> {
+        BEGUN.scope(self, future)
+    }
 }
 
 impl Progress {
@@ -167,6 +191,9 @@ impl<F: Future> Future for UnlessClosing<'_, F> {
         let closing = self.closing.get_or_insert_with(|| {
             Box::pin(notified_when(&progress.closing, || progress.is_closing()))
         });
+        if Begun::current() == Some(Begun::CleanUp) {
+            return Poll::Pending;
+        }
         closing.as_mut().poll(context).map(|()| None)
     }
 }
