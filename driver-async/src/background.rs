@@ -104,7 +104,9 @@ impl Background {
     }
 
     /// Runs a future to its end although its caller may stop waiting for it: on the current runtime
-    /// if that goes on by itself, where its connection is near its user, or else here.
+    /// if that goes on by itself, where its connection is near its user, or else here. A runtime with
+    /// threads goes on by itself unless the application blocks them all; what runs here would share
+    /// one thread with every other cursor of the process.
     pub(crate) fn spawn_detached<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,

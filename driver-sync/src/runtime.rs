@@ -23,8 +23,8 @@ static RUNTIME: PerProcess<OnceLock<Runtime>> = PerProcess::new();
 
 /// The runtime, made when it is first needed.
 ///
-/// One worker thread runs the background work and waits for the sockets; each caller's thread
-/// polls its own operation. A runtime that the caller's own thread drives, with a thread that takes
+/// One worker thread waits for the sockets and runs the requests of cursors; each caller's thread
+/// polls its other operations. Background work runs on the driver's own runtime. A runtime that the caller's own thread drives, with a thread that takes
 /// over when nobody calls, was tried (2026-11-23, find_one from one thread, CPU next to the async
 /// driver's): 1.08 times instead of 1.18 unpinned, equal with client and server pinned. That was
 /// not worth the hand-over between threads, which is hard to get right.

@@ -124,3 +124,19 @@ fn pool_options(options: &ClientOptions) -> PoolOptions {
         ..PoolOptions::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn attempts_without_a_limit_end_when_nobody_waits_for_long() {
+        let mut options = ClientOptions::default();
+        assert_eq!(pool_options(&options).max_abandoned, None);
+        options.connect_timeout = Some(Duration::ZERO);
+        let limit = pool_options(&options).max_abandoned;
+        assert_eq!(limit, Some(Duration::from_secs(10)));
+    }
+}

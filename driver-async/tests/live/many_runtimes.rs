@@ -2,7 +2,10 @@
 
 use std::{
     future::ready,
-    sync::{Arc, Barrier, Mutex},
+    sync::{
+        Arc, Barrier, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -70,7 +73,15 @@ fn threads_with_a_runtime_for_one_operation_are_served_while_the_runtimes_are_dr
 /// runtimes as each has done its one operation.
 fn serve_each(after: After) {
     for round in 0..5 {
-        let client = Client::with_options(patient(standalone(), "passed-on")).unwrap();
+        let mut options = patient(standalone(), "passed-on");
+        let clearings = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&clearings);
+        options.cmap_event_handler = Some(EventHandler::callback(move |event| {
+            if let CmapEvent::PoolCleared(_) = event {
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+        }));
+        let client = Client::with_options(options).unwrap();
         let (begin, done) = (Barrier::new(THREADS), Barrier::new(THREADS));
         let serve_one = || {
             let runtime = single();
@@ -90,6 +101,11 @@ fn serve_each(after: After) {
             let is_served = matches!(outcome, Ok(Ok(_)));
             assert!(is_served, "{after:?}, round {round}: {outcome:?}");
         }
+        let clearings = clearings.load(Ordering::Relaxed);
+        assert_eq!(
+            clearings, 0,
+            "{after:?}: the end of a runtime is no fault of the server"
+        );
     }
 }
 

@@ -165,6 +165,7 @@ mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
+        runtime::{self, Runtime},
     };
     use tokio_rustls::TlsAcceptor;
 
@@ -273,6 +274,39 @@ mod tests {
         while !stream.has_hung_up() {
             tokio::task::yield_now().await;
         }
+    }
+
+    #[test]
+    fn an_encrypted_stream_moves_away_from_a_runtime_that_is_gone() {
+        let single = || {
+            runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+        };
+        let authority = authority();
+        let peer = Runtime::new().unwrap();
+        let address = peer.block_on(serve(issue(&authority, "127.0.0.1", 4000), None));
+        let file = File::of(&authority.pem());
+        let options = TlsOptions::builder().ca_file_path(file.path()).build();
+        let sockets = Sockets {
+            tls: Some(Config::new(&options).unwrap()),
+            ..Sockets::default()
+        };
+        let first = single();
+        let mut stream = first
+            .block_on(connect(&address, &sockets, &Deadline::NEVER))
+            .unwrap();
+        drop(first);
+        single().block_on(async {
+            assert!(!stream.has_hung_up());
+            stream.move_to_current_runtime().unwrap();
+            stream.write_all(b"ping").await.unwrap();
+            stream.flush().await.unwrap();
+            let mut bytes = [0; 4];
+            stream.read_exact(&mut bytes).await.unwrap();
+            assert_eq!(&bytes, b"ping");
+        });
     }
 
     #[tokio::test]

@@ -586,6 +586,21 @@ fn the_pool_makes_the_connections_that_it_lacks_one_after_the_other() {
 }
 
 #[test]
+fn behind_a_load_balancer_the_pool_makes_the_connections_that_it_lacks_again_and_again() {
+    let now = Instant::now();
+    let mut state = state(5);
+    state.limits.load_balanced = true;
+    state.limits.min_total = 1;
+    let service = ObjectId::new();
+    let mut attempt = slot(state.turn(now));
+    for _ in 0..3 {
+        let _ = state.established(attempt, "socket", Some(service), now);
+        let effects = state.clear(ClearCause::default().service_id(service), now);
+        attempt = slot(effects);
+    }
+}
+
+#[test]
 fn connections_that_operations_cause_count_for_the_least_number() {
     let now = Instant::now();
     let mut state = state(5);
