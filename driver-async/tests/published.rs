@@ -190,3 +190,20 @@ fn who_meets_a_removed_server_finds_its_successor_and_not_the_same_again() {
         writer.join().expect("does not panic");
     });
 }
+
+#[test]
+fn who_waits_looks_again_when_woken_without_a_change() {
+    in_every_order(|| {
+        let published = Arc::new(Published::new(()));
+        let is_over = Arc::new(AtomicBool::new(false));
+        let waking = {
+            let (published, is_over) = (Arc::clone(&published), Arc::clone(&is_over));
+            thread::spawn(move || {
+                is_over.store(true, Ordering::Release);
+                published.wake();
+            })
+        };
+        block_on(published.find(|_| is_over.load(Ordering::Acquire).then_some(())));
+        waking.join().expect("does not panic");
+    });
+}

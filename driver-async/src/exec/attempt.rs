@@ -222,7 +222,7 @@ impl<O: Operation> Call<'_, O> {
         let outcome = {
             let exchange = pin!(outstanding.exchange(request_id, &sequences, &deadline));
             match self.operation.waits_for_data() {
-                true => self.executor.unless_closing(exchange).await.flatten(),
+                true => self.executor.unless_closed(exchange).await.flatten(),
                 false => exchange.await,
             }
         };

@@ -183,7 +183,7 @@ impl Executor {
         BackgroundOperation(self.clone())
     }
 
-    /// Awaits what an operation waits for.
+    /// Awaits a server or a connection.
     ///
     /// # Errors
     /// A shutdown error when the client is shut down meanwhile.
@@ -192,10 +192,20 @@ impl Executor {
         outcome.ok_or_else(Error::shutdown)
     }
 
+    /// Awaits anything else that an operation waits for.
+    ///
+    /// # Errors
+    /// As [`Executor::unless_closing`].
+    pub(super) async fn unless_closed<F: Future>(&self, future: Pin<&mut F>) -> Result<F::Output> {
+        let outcome = self.inner.progress.unless_closed(future).await;
+        outcome.ok_or_else(Error::shutdown)
+    }
+
     /// Begins the shutdown: no operation begins or waits from now on. Returns when none is in
     /// progress; one without a deadline may go on until `until`.
     pub(crate) async fn end_operations(&self, until: Option<Instant>) {
         self.inner.progress.close();
+        self.inner.topology.wake_waiting();
         self.inner.progress.ended(until).await;
     }
 

@@ -354,7 +354,7 @@ async fn run_until<O: Operation>(
                     let pause = pin!(clock::sleep(wait));
                     match call.operation.cleans_up() {
                         true => pause.await,
-                        false => call.executor.unless_closing(pause).await?,
+                        false => call.executor.unless_closed(pause).await?,
                     }
                 }
             }

@@ -1,14 +1,13 @@
 //! What is in progress on a client, and how a shutdown ends it.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use futures_core::future::BoxFuture;
 use tokio::{sync::Notify, task::futures::TaskLocalFuture};
 
 use crate::{
@@ -148,7 +147,8 @@ impl Progress {
         let _ = clock::timeout_at(until, none_at_all).await;
     }
 
-    /// Awaits what an operation waits for; `None` when a shutdown ends the wait.
+    /// Awaits what an operation waits for; `None` when a shutdown ends the wait. Whoever shuts down
+    /// wakes those who wait for a server or a connection, so that they need not listen for that.
     pub(super) fn unless_closing<'a, F: Future>(
         &'a self,
         future: Pin<&'a mut F>,
@@ -156,8 +156,21 @@ impl Progress {
         UnlessClosing {
             progress: self,
             future,
-            closing: None,
         }
+    }
+
+    /// The same for any other wait.
+    pub(super) async fn unless_closed<F: Future>(
+        &self,
+        mut future: Pin<&mut F>,
+    ) -> Option<F::Output> {
+        let mut closing = pin!(notified_when(&self.closing, || self.is_closing()));
+        poll_fn(|context| match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if Begun::current() == Some(Begun::CleanUp) => Poll::Pending,
+            Poll::Pending => closing.as_mut().poll(context).map(|()| None),
+        })
+        .await
     }
 }
 
@@ -176,25 +189,19 @@ async fn notified_when(notify: &Notify, is_so: impl Fn() -> bool) {
 pub(super) struct UnlessClosing<'a, F> {
     progress: &'a Progress,
     future: Pin<&'a mut F>,
-    /// Made when the future is not done at once, as most are.
-    closing: Option<BoxFuture<'a, ()>>,
 }
 
 impl<F: Future> Future for UnlessClosing<'_, F> {
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<F::Output>> {
-        if let Poll::Ready(output) = self.future.as_mut().poll(context) {
-            return Poll::Ready(Some(output));
+        // In this order: whoever looks before the shutdown can be woken by it.
+        match self.future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if !self.progress.is_closing() => Poll::Pending,
+            Poll::Pending if Begun::current() == Some(Begun::CleanUp) => Poll::Pending,
+            Poll::Pending => Poll::Ready(None),
         }
-        let progress = self.progress;
-        let closing = self.closing.get_or_insert_with(|| {
-            Box::pin(notified_when(&progress.closing, || progress.is_closing()))
-        });
-        if Begun::current() == Some(Begun::CleanUp) {
-            return Poll::Pending;
-        }
-        closing.as_mut().poll(context).map(|()| None)
     }
 }
 
@@ -213,8 +220,13 @@ mod tests {
         let never = pin!(pending::<()>());
         let mut waiting = progress.unless_closing(never);
         assert!((&mut waiting).now_or_never().is_none());
+        let never = pin!(pending::<()>());
+        let mut listening = tokio_test::task::spawn(progress.unless_closed(never));
+        assert!(listening.poll().is_pending());
         progress.close();
         assert_eq!(waiting.now_or_never(), Some(None));
+        assert!(listening.is_woken());
+        assert_eq!(listening.poll(), Poll::Ready(None));
         let ready = pin!(std::future::ready(1));
         let ready = progress.unless_closing(ready);
         assert_eq!(ready.now_or_never(), Some(Some(1)));
@@ -226,7 +238,7 @@ mod tests {
     fn operations_that_come_and_go_wake_nobody_who_waits() {
         let progress = Progress::new();
         let never = pin!(pending::<()>());
-        let mut waiting = tokio_test::task::spawn(progress.unless_closing(never));
+        let mut waiting = tokio_test::task::spawn(progress.unless_closed(never));
         assert!(waiting.poll().is_pending());
         for _ in 0..3 {
             progress.begin();

@@ -326,6 +326,11 @@ impl<C: Connect> Pool<C> {
         self.inner.change(|state| ((), state.suspect_idle(now)));
     }
 
+    /// Wakes those who wait in the queue.
+    pub(crate) fn wake_waiting(&self) {
+        self.inner.change(|state| ((), state.wake_waiting()));
+    }
+
     /// Ends whatever uses the pool's connections.
     pub(crate) fn interrupt_all(&self) {
         let interrupts = self.inner.read(|state| state.all_interrupts());

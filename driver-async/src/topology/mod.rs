@@ -377,6 +377,14 @@ impl Topology {
         self.background.get()
     }
 
+    /// Wakes those who wait for a server or a connection, to look whether they still do.
+    pub(crate) fn wake_waiting(&self) {
+        self.published.wake();
+        for server in self.snapshot().servers.values() {
+            server.pool.wake_waiting();
+        }
+    }
+
     /// Ends every background task and closes every pool. Repeating it does nothing, and so does the
     /// child of the process that uses the client.
     pub(crate) fn close(&self) {

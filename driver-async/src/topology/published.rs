@@ -53,6 +53,11 @@ impl<T> Published<T> {
         self.changed.notify_waiters();
     }
 
+    /// Has those who wait look again.
+    pub(super) fn wake(&self) {
+        self.changed.notify_waiters();
+    }
+
     /// What `look` finds, in this value or in one that comes.
     pub(super) async fn find<R>(&self, mut look: impl FnMut(&Arc<T>) -> Option<R>) -> R {
         loop {

@@ -126,6 +126,14 @@ impl<T, W> PoolState<T, W> {
         (step, effects)
     }
 
+    /// Wakes everybody who waits.
+    pub(crate) fn wake_waiting(&mut self) -> Effects<T, W> {
+        let mut effects = Effects::default();
+        let wakers = self.waiting.values_mut().filter_map(|it| it.waker.take());
+        effects.wake.extend(wakers);
+        effects
+    }
+
     /// Ends a wait for lack of time, unless something was granted at the last moment. The error
     /// is the one that the caller will see. The limit `is_of_queue` if it does not hold for
     /// establishing a connection.
