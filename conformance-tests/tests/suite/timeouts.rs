@@ -156,7 +156,9 @@ fn in_the_background_the_timeout_holds_for_each_command(deployment: &Deployment)
     let pace = Pace::measure(deployment);
     let warmed = |mode: Document, data, timeout: Duration| {
         let timeout_ms = timeout.as_millis();
-        let options = format!("authSource=admin&minPoolSize=1&timeoutMS={timeout_ms}");
+        let options = format!(
+            "authSource=admin&minPoolSize=1&connectTimeoutMS=600000&timeoutMS={timeout_ms}"
+        );
         let uri = secured_uri(deployment, "root:secret", &options);
         let subject = Observed::at(deployment, &uri);
         let _slow = FailPoint::on_secured(deployment, mode, data);
@@ -176,10 +178,11 @@ fn in_the_background_the_timeout_holds_for_each_command(deployment: &Deployment)
     assert_eq!(events.count(Event::is_pool_cleared), 0);
     let often = doc! { "times": 1000 };
     let commands = ["hello", "isMaster", "saslContinue"];
+    // Together they take longer than the timeout.
     let subject = warmed(
         often,
-        blocking(&commands, pace.millis(600)),
-        pace.millis(1500),
+        blocking(&commands, pace.millis(2000)),
+        pace.millis(3500),
     );
     let events = &subject.events;
     events.wait_for_count("connection", 1, Event::is_connection_ready);
