@@ -262,6 +262,8 @@ impl ServerEnd {
             None if source.is_bound() && error.is_network() => {
                 self.phase = Phase::Lost(source.into_kill());
             }
+            // The request itself has had the cursor closed.
+            None if matches!(*error.kind, ErrorKind::Shutdown) => {}
             // The server sees the connection end as well, and ends what was under way on it.
             None if is_io && !error.is_timeout() => {}
             None if error.is_timeout() || error.is_network() => {

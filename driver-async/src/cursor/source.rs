@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 
 use crate::{
     address::ServerAddress,
-    error::Result,
+    error::{ErrorKind, Result},
     exec::{self, Executor, Hold, Origin},
     operation::{GetMore, KillCursors},
     proto::{
@@ -55,6 +55,10 @@ impl Source {
         let outcome = exec::execute_with(executor, &mut operation, &mut origin.hold).await;
         *max_wire_version = operation.max_wire_version();
         origin.hold.end_step();
+        // From here, as the client may be closed before the cursor learns of it.
+        if matches!(&outcome, Err(error) if matches!(*error.kind, ErrorKind::Shutdown)) {
+            self.kill().send_in_background();
+        }
         (self, outcome)
     }
 
