@@ -16,6 +16,10 @@ use crate::{
     error::{Error, Result},
 };
 
+/// How long an operation has to end by itself once its deadline has passed, so that it reports its
+/// timeout and not the shutdown.
+const OWN_END: Duration = Duration::from_secs(1);
+
 /// What is in progress on a client, and how a shutdown ends it.
 ///
 /// From the call of a shutdown on no operation begins, and none waits any more: for a server, a
@@ -141,7 +145,8 @@ impl Progress {
         let _ = clock::timeout_at(until, none_unbounded).await;
         let latest = Duration::from_micros(self.latest.load(Ordering::Relaxed));
         let none_bounded = notified_when(&self.ended, || is_zero(&self.bounded));
-        let _ = clock::timeout_at(self.start.checked_add(latest), none_bounded).await;
+        let until_all = self.start.checked_add(latest.saturating_add(OWN_END));
+        let _ = clock::timeout_at(until_all, none_bounded).await;
         // An operation that has ended may have left something to clean up.
         let none_at_all = notified_when(&self.ended, || is_zero(&self.unbounded));
         let _ = clock::timeout_at(until, none_at_all).await;
