@@ -60,7 +60,7 @@ thread_local! {
     static DELIVERIES: Cell<usize> = const { Cell::new(0) };
 }
 
-/// While it exists, whatever this thread does is done by a listener.
+/// While it exists, this thread runs code of an event handler.
 pub(super) struct Delivering(());
 
 impl Delivering {

@@ -116,9 +116,8 @@ impl<'a> Monitored<'a> {
 pub(super) struct Ended<'a>(Option<&'a DeliveryThread>);
 
 impl Ended<'_> {
-    /// Waits until listeners have been told, as they have if no other thread tells them. Before
-    /// the connection is free and the caller goes on, so that no later command of either is told of
-    /// first.
+    /// Waits until the event has been delivered; it has been already unless another thread delivers
+    /// it. The connection is not free before, so that no later command on it is reported first.
     pub(super) async fn told(self) {
         if let Some(delivery_thread) = self.0 {
             Box::pin(delivery_thread.finished()).await;
